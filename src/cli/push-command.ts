@@ -1,0 +1,176 @@
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { BoxcarError } from '../errors.ts';
+import { splitPatterns } from '../formats/selection.ts';
+import { weightFormats } from '../formats/weights.ts';
+import type { PushOptions } from '../publish/options.ts';
+
+/** What the options of `boxcar push` come to, beside what the library is asked. */
+export interface PushCommandOptions {
+  push: PushOptions;
+  dryRun: boolean;
+  json: boolean;
+  logStyle: 'auto' | 'tty' | 'text' | 'azure' | 'github' | 'json';
+  quiet: boolean;
+  verbose: boolean;
+}
+
+const examples = `
+Examples:
+  boxcar push Qwen/Qwen2.5-0.5B-Instruct registry.example.com/models/qwen
+  boxcar push org/name@v1.0 localhost:5000/models/name --also-tag latest
+  boxcar push org/name oci:./image --weights safetensors
+
+Credentials: the registry's from OCI_USERNAME and OCI_PASSWORD, else from Docker's or Podman's login;
+the hub's token from HF_TOKEN or its login. Proxies and certificates from HTTPS_PROXY, NO_PROXY,
+NODE_EXTRA_CA_CERTS and SSL_CERT_FILE.
+
+Exit status: 0 done, 1 unexpected, 2 usage, 3 not authorised, 4 not found, 5 the hub failed, 6 the registry failed,
+7 some layers failed, 8 the tag points elsewhere, 9 content is not what the hub recorded, 130/143 stopped and saved.`;
+
+/** The `push` command, without its action. */
+export function pushCommand(): Command {
+  return new Command('push')
+    .description('Stream a Hugging Face model into an OCI registry, one tar layer a file; run it again to go on.')
+    .usage('<model> <target> [options]')
+    .argument('[model]', 'org/name, org/name@revision, hf://org/name@revision, or the URL of its page')
+    .argument('[target]', 'registry[:port]/repository[:tag], or oci:DIRECTORY[:tag]')
+    .addOption(new Option('--hf-repo <name>', 'the model').env('HF_REPO'))
+    .addOption(new Option('--hf-revision <revision>', 'branch, tag or commit (default: main)').env('HF_REVISION'))
+    .addOption(new Option('--hf-endpoint <url>', 'a mirror of the hub').env('HF_ENDPOINT'))
+    .addOption(new Option('--registry <host>', "the target's registry").env('REGISTRY'))
+    .addOption(new Option('--target-repo <path>', "the target's repository").env('TARGET_REPO'))
+    .addOption(new Option('--target-tag <tag>', "the image's tag (default: first 12 digits of the commit)").env('TARGET_TAG'))
+    .addOption(listOption('--also-tag <tags>', 'more tags, written after the first; these move').env('ALSO_TAG'))
+    .addOption(listOption('--include <globs>', 'only these paths').env('ALLOW_PATTERNS'))
+    .addOption(listOption('--exclude <globs>', 'not these paths').env('IGNORE_PATTERNS'))
+    .addOption(listOption('--allow-patterns <globs>', 'the same as --include').hideHelp())
+    .addOption(listOption('--ignore-patterns <globs>', 'the same as --exclude').hideHelp())
+    .addOption(
+      new Option('--weights <format>', 'keep one of several weight formats')
+        .choices(['all', ...weightFormats])
+        .default('all')
+        .env('WEIGHTS'),
+    )
+    .addOption(new Option('--layer-prefix <dir>', 'directory in the image').default('models/').env('LAYER_PREFIX'))
+    .addOption(new Option('--platform <os/arch>', 'platform of the image').default('linux/amd64').env('PLATFORM'))
+    .addOption(numberOption('--workers <n>', 'layers in flight, 1 to 32').default(4).env('WORKERS'))
+    .addOption(
+      new Option('--upload <manner>', 'how bytes are sent').choices(['auto', 'stream', 'chunked']).default('auto').env('UPLOAD'),
+    )
+    .addOption(numberOption('--chunk-mib <n>', "size of an upload's chunks in MiB").default(16).env('CHUNK_MIB'))
+    .addOption(new Option('--state-file <path>', 'where progress is kept (default: a file of its own)').env('STATE_FILE'))
+    .option('--no-state', 'keep no progress')
+    .addOption(numberOption('--hf-max-retries <n>', 'attempts in a row without progress').default(10).env('HF_MAX_RETRIES'))
+    .addOption(numberOption('--oci-max-retries <n>', 'attempts in a row without progress').default(10).env('OCI_MAX_RETRIES'))
+    .addOption(new Option('--fail-fast', 'one failed layer stops the others (default)').env('FAIL_FAST'))
+    .addOption(new Option('--continue-on-error', 'finish the other layers first').conflicts('failFast'))
+    .addOption(new Option('--force', 'move a tag that points elsewhere; transfer again').env('FORCE'))
+    .option('--dry-run', 'resolve, plan, print; touch nothing')
+    .option('--plain-http', 'speak http to the registry (tried by itself on loopback)')
+    .addOption(
+      new Option('--log-style <style>', 'how progress is told, on stderr')
+        .choices(['auto', 'tty', 'text', 'azure', 'github', 'json'])
+        .default('auto')
+        .env('LOG_STYLE'),
+    )
+    .option('--json', 'one JSON object on stdout')
+    .addOption(new Option('--quiet', 'warnings and errors only').env('LOG_QUIET'))
+    .addOption(new Option('--verbose', 'also where credentials and state come from').env('LOG_VERBOSE'))
+    .addHelpText('after', examples);
+}
+
+const switches = ['FAIL_FAST', 'FORCE', 'LOG_QUIET', 'LOG_VERBOSE'];
+
+/**
+ * CI systems set variables to nothing, and switches to words: what means no is taken away before commander, for which
+ * any value means yes. `FAIL_FAST=false` is `--continue-on-error`.
+ */
+export function cleanEnvironment(env: NodeJS.ProcessEnv): { continueOnError: boolean } {
+  const off = (name: string) => /^(0|false|no|off)$/i.test(env[name] ?? '');
+  const continueOnError = off('FAIL_FAST');
+  const names = pushCommand().options.map((option) => option.envVar);
+  for (const name of names) {
+    if (name && (env[name] === '' || (switches.includes(name) && off(name)))) delete env[name];
+  }
+  return { continueOnError };
+}
+
+/** @throws BoxcarError `usage`. */
+export function readOptions(
+  command: Command,
+  positional: (string | undefined)[],
+  defaults: { continueOnError: boolean },
+): PushCommandOptions {
+  const given = command.opts();
+  const [model, target] = placed(positional, given);
+  return {
+    push: {
+      model,
+      target,
+      revision: given.hfRevision,
+      hfEndpoint: given.hfEndpoint,
+      tag: given.targetTag,
+      alsoTags: given.alsoTag,
+      include: [...(given.include ?? []), ...(given.allowPatterns ?? [])],
+      exclude: [...(given.exclude ?? []), ...(given.ignorePatterns ?? [])],
+      weights: given.weights,
+      layerPrefix: given.layerPrefix,
+      platform: given.platform,
+      workers: given.workers,
+      upload: given.upload,
+      chunkMib: given.chunkMib,
+      stateFile: given.state === false ? false : given.stateFile,
+      hfMaxRetries: given.hfMaxRetries,
+      ociMaxRetries: given.ociMaxRetries,
+      failFast: !(given.continueOnError ?? (given.failFast ? false : defaults.continueOnError)),
+      force: given.force,
+      plainHttp: given.plainHttp,
+    },
+    dryRun: given.dryRun ?? false,
+    json: given.json ?? false,
+    logStyle: given.logStyle,
+    quiet: given.quiet ?? false,
+    verbose: given.verbose ?? false,
+  };
+}
+
+/** Model and target, each from its argument or its options; a lone argument beside `--hf-repo` is the target. */
+function placed(positional: (string | undefined)[], given: Record<string, string | undefined>): [string, string] {
+  const args = positional.filter((arg) => arg !== undefined);
+  if (args.length === 1 && given.hfRepo !== undefined) args.unshift(given.hfRepo);
+  const [model = given.hfRepo, argument] = args;
+  const { registry, targetRepo } = given;
+  if (registry !== undefined && targetRepo === undefined && argument === undefined) throw missing('--target-repo');
+  const target = argument ?? (targetRepo === undefined ? undefined : joined(registry, targetRepo));
+  if (!model) throw missing('<model>');
+  if (!target) throw missing('<target>');
+  return [model, target];
+}
+
+function joined(registry: string | undefined, repository: string): string {
+  if (registry === undefined) return repository;
+  return `${registry.replace(/\/+$/, '')}/${repository.replace(/^\/+/, '')}`;
+}
+
+function missing(what: string): BoxcarError {
+  return new BoxcarError(`${what} is missing`, {
+    code: 'usage',
+    side: 'local',
+    hint: 'boxcar push <model> <target>, for example: boxcar push org/name registry.example.com/models/name',
+  });
+}
+
+/** Repeatable, or comma-separated. */
+function listOption(flags: string, description: string): Option {
+  return new Option(flags, description).argParser((text: string, before: string[] | undefined) => [
+    ...(before ?? []),
+    ...splitPatterns(text),
+  ]);
+}
+
+function numberOption(flags: string, description: string): Option {
+  return new Option(flags, description).argParser((text: string) => {
+    if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('It must be a whole number.');
+    return Number(text);
+  });
+}

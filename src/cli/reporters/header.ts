@@ -1,0 +1,19 @@
+import type { PublishEvent } from '../../publish/events.ts';
+import { bytes, counted } from './format.ts';
+import { plain } from './plain-text.ts';
+
+export type Resolved = Extract<PublishEvent, { type: 'resolved' }>;
+export type Planned = Extract<PublishEvent, { type: 'planned' }>;
+
+/** `Qwen/Qwen2.5-7B-Instruct @ a09a35458c70  ->  registry.acme.com/models/qwen-7b:a09a35458c70` */
+export function resolvedLine({ model, commit, target, tag }: Resolved): string {
+  return `${plain(model)} @ ${plain(commit).slice(0, 12)}  ->  ${plain(`${target}:${tag}`)}`;
+}
+
+/** `14 files, 15.2 GB: 9 reused, 5 to transfer (15.2 GB) · 4 workers · one stream a layer` */
+export function plannedLine({ layers, size, reused, toTransfer, workers, upload }: Planned): string {
+  const left = layers.length - reused;
+  const amount = left > 0 ? ` (${bytes(toTransfer)})` : '';
+  const plan = `${counted(layers.length, 'file')}, ${bytes(size)}: ${reused} reused, ${left} to transfer${amount}`;
+  return [plan, counted(workers, 'worker'), plain(upload)].join(' · ');
+}

@@ -1,0 +1,12 @@
+import { header, type HttpResponse } from './client.ts';
+
+/**
+ * Where a redirect (RFC 9110 section 15.4) points, relative to the URL asked; `undefined` when the answer is none.
+ * From https to http is not followed: it would take the bytes out of TLS.
+ */
+export function redirectTarget(answer: HttpResponse, url: URL): URL | undefined {
+  if (![301, 302, 303, 307, 308].includes(answer.status)) return undefined;
+  const target = URL.parse(header(answer.headers, 'location') ?? '', url.href) ?? undefined;
+  if (!target || !/^https?:$/.test(target.protocol)) return undefined;
+  return url.protocol === 'https:' && target.protocol === 'http:' ? undefined : target;
+}

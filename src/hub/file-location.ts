@@ -1,0 +1,81 @@
+import pLimit from 'p-limit';
+import { BoxcarError } from '../errors.ts';
+import { type HttpResponse, statusError } from '../http/client.ts';
+import { redirectTarget } from '../http/redirect.ts';
+import { type Hub, hubError } from './hub.ts';
+
+const maxRedirects = 5;
+
+/**
+ * Where one file's bytes are: the hub's own URL, or the signed one of a CDN that it redirects to. Resolved once for all
+ * windows of the file, and again when the signed URL has expired, because every resolve counts against a quota.
+ */
+export class FileLocation {
+  readonly #hub: Hub;
+  readonly #resolve: URL;
+  readonly #path: string;
+  readonly #one = pLimit(1);
+  #signed: URL | undefined;
+
+  constructor(hub: Hub, model: string, commit: string, path: string) {
+    this.#hub = hub;
+    this.#path = path;
+    const name = path.split('/').map(encodeURIComponent).join('/');
+    this.#resolve = new URL(`${hub.endpoint}/${model}/resolve/${commit}/${name}`);
+  }
+
+  /**
+   * A GET of bytes `from` to `to` (exclusive), answered with 200, 206 or 416.
+   * @throws BoxcarError for any other answer.
+   */
+  async get(from: number, to: number, signal?: AbortSignal): Promise<HttpResponse> {
+    const used = this.#signed;
+    if (used) {
+      const answer = await this.#request(used, from, to, signal);
+      if (![401, 403, 404, 410].includes(answer.status)) return this.#accept(answer);
+      await answer.discard();
+      if (this.#signed === used) this.#signed = undefined;
+    }
+    return this.#accept(await this.#one(() => this.#resolved(from, to, signal)));
+  }
+
+  /** Asks the hub, unless another window has just done so. */
+  async #resolved(from: number, to: number, signal: AbortSignal | undefined): Promise<HttpResponse> {
+    let url = this.#signed ?? this.#resolve;
+    for (let hops = 0; ; hops++) {
+      const answer = await this.#request(url, from, to, signal);
+      const target = redirectTarget(answer, url);
+      if (!target || hops === maxRedirects) {
+        if (hops > 0 && (answer.status === 206 || answer.status === 200)) this.#signed = url;
+        return answer;
+      }
+      await answer.discard();
+      url = target;
+    }
+  }
+
+  #request(url: URL, from: number, to: number, signal: AbortSignal | undefined): Promise<HttpResponse> {
+    // A CDN that is offered gzip may ignore the range: huggingface_hub#3778.
+    const headers = { range: `bytes=${from}-${to - 1}`, 'accept-encoding': 'identity' };
+    return this.#hub.http.request({ method: 'GET', url, headers, signal });
+  }
+
+  async #accept(answer: HttpResponse): Promise<HttpResponse> {
+    if (answer.status === 200 || answer.status === 206 || answer.status === 416) return answer;
+    if (new URL(answer.facts.url).origin === this.#hub.http.origin) {
+      throw await hubError(this.#hub, answer, this.#path);
+    }
+    // A signed URL just made and refused: the store's trouble, not the user's credentials.
+    throw await statusError('hub', answer, `the hub's store refused ${this.#path}`, { transient: true });
+  }
+}
+
+/** Wraps a wrong answer about a file's size or content; such a file is never published. */
+export function listedOtherwise(path: string, what: string, answer: HttpResponse): BoxcarError {
+  return new BoxcarError(`${path} is not what the hub lists: ${what}`, {
+    code: 'content-mismatch',
+    side: 'hub',
+    request: answer.facts,
+    hint: 'nothing was published with it; is a proxy or mirror between here and the hub out of date?',
+  });
+}

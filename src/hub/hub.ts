@@ -1,0 +1,91 @@
+import type { BoxcarError } from '../errors.ts';
+import { header, type HttpClient, type HttpRequest, type HttpResponse, statusError } from '../http/client.ts';
+import { redirectTarget } from '../http/redirect.ts';
+import { Patience, type PatienceOptions } from '../http/retry.ts';
+
+/** Bytes of metadata in one answer; a page of 1,000 files has about 300 KB. */
+const metadataLimit = 64 * 1024 * 1024;
+const maxRedirects = 5;
+
+/** A hub: where it is and how it is asked. */
+export interface Hub {
+  /** Without a trailing slash. */
+  endpoint: string;
+  http: HttpClient;
+  /** Whether requests carry a token: decides what an error advises. */
+  hasToken: boolean;
+  patience: PatienceOptions;
+}
+
+/**
+ * `fetch` for `@huggingface/hub`, through our own way out: its proxies, certificates, credentials and patience.
+ * Answers that are not a success are thrown as errors of ours, before the library sees them.
+ */
+export function hubFetch(hub: Hub, what: string, signal?: AbortSignal): typeof fetch {
+  return async (input) => {
+    const patience = new Patience(hub.patience);
+    for (;;) {
+      try {
+        const url = new URL(input instanceof Request ? input.url : input);
+        const answer = await follow(hub, { method: 'GET', url, headers: { accept: 'application/json' }, signal });
+        if (answer.status !== 200) throw await hubError(hub, answer, what);
+        const body = await answer.bytes(metadataLimit);
+        const link = header(answer.headers, 'link');
+        return new Response(new Uint8Array(body), { status: 200, headers: link ? { link } : {} });
+      } catch (error) {
+        await patience.wait(error, signal);
+      }
+    }
+  };
+}
+
+/** A request that follows redirects, without credentials beyond the hub's origin. */
+export async function follow(hub: Hub, request: HttpRequest): Promise<HttpResponse> {
+  let url = request.url;
+  for (let hops = 0; ; hops++) {
+    const answer = await hub.http.request({ ...request, url });
+    const target = redirectTarget(answer, url);
+    if (!target || hops === maxRedirects) return answer;
+    await answer.discard();
+    url = target;
+  }
+}
+
+/** What the hub's refusal means and what to do about it. `what` names the thing asked for. */
+export async function hubError(hub: Hub, answer: HttpResponse, what: string): Promise<BoxcarError> {
+  const code = header(answer.headers, 'x-error-code');
+  const { status } = answer;
+  const setToken = 'set HF_TOKEN to a token that may read it';
+  if (code === 'GatedRepo' || (status === 403 && hub.hasToken)) {
+    return statusError('hub', answer, `the hub refused ${what}: the model is gated`, {
+      code: 'unauthorized',
+      hint: hub.hasToken
+        ? "accept its terms on the model's page with the token's account; a fine-grained token also needs read access to gated repositories"
+        : `accept its terms on the model's page, then ${setToken}`,
+      transient: false,
+    });
+  }
+  if (status === 401 || status === 403) {
+    return statusError('hub', answer, `the hub refused ${what}`, {
+      code: 'unauthorized',
+      hint: hub.hasToken
+        ? 'is the token valid, and may it read this model? For a private model the hub says the same as for one that does not exist'
+        : `there is no such model, or it is private, which looks the same without a token: check the name, or ${setToken}`,
+      transient: false,
+    });
+  }
+  if (status === 404) {
+    return statusError('hub', answer, code === 'RevisionNotFound' ? `${what}: no such revision` : `${what}: not found`, {
+      code: 'not-found',
+      hint: 'check the name and the revision (a branch, a tag or a commit) on the hub',
+      transient: false,
+    });
+  }
+  if (status === 429) {
+    return statusError('hub', answer, 'the hub limits the rate of requests', {
+      transient: true,
+      ...(hub.hasToken ? {} : { hint: 'with HF_TOKEN set the hub allows more requests' }),
+    });
+  }
+  return statusError('hub', answer, `the hub failed at ${what}`);
+}

@@ -1,0 +1,152 @@
+import { listCommits, listFiles, modelInfo } from '@huggingface/hub';
+import { type ContentId, isContentId } from '../digest/content-id.ts';
+import { BoxcarError, printable } from '../errors.ts';
+import { type Hub, hubFetch } from './hub.ts';
+import type { ModelCard, ModelFile, Snapshot } from './model-file.ts';
+
+/** How far back a shortened commit is searched for: commits of the default branch, in pages of 1,000. */
+const searchedCommits = 5000;
+
+/**
+ * A model at a revision: its commit, and every file with size and content id. Metadata only.
+ * @throws BoxcarError `not-found`, `unauthorized`, `hub-failed`; `content-mismatch` for a listing that makes no sense.
+ */
+export async function takeSnapshot(
+  hub: Hub,
+  model: string,
+  revision: string,
+  signal?: AbortSignal,
+): Promise<Snapshot & { gated: boolean }> {
+  try {
+    return await snapshotOf(hub, model, revision, signal);
+  } catch (error) {
+    if (error instanceof BoxcarError || signal?.aborted) throw error;
+    // The library met an answer of another shape: not JSON, or not the fields it reads.
+    throw new BoxcarError(`the hub's description of ${model} cannot be read: ${printable(String(error))}`, {
+      code: 'hub-failed',
+      side: 'hub',
+      hint: `is ${hub.endpoint} a hub?`,
+      cause: error,
+    });
+  }
+}
+
+async function snapshotOf(
+  hub: Hub,
+  model: string,
+  revision: string,
+  signal: AbortSignal | undefined,
+): Promise<Snapshot & { gated: boolean }> {
+  const info = await resolveRevision(hub, model, revision, signal);
+  const files: ModelFile[] = [];
+  const fetch = hubFetch(hub, `the files of ${model} at ${info.sha.slice(0, 12)}`, signal);
+  for await (const entry of listFiles({
+    repo: { type: 'model', name: model },
+    revision: info.sha,
+    recursive: true,
+    hubUrl: hub.endpoint,
+    fetch,
+  })) {
+    if (entry.type === 'file') files.push(modelFile(entry));
+  }
+  files.sort((a, b) => (a.path < b.path ? -1 : 1));
+  return {
+    model,
+    commit: info.sha,
+    files,
+    card: modelCard(info.cardData),
+    gated: Boolean(info.gated),
+  };
+}
+
+interface ResolvedRevision {
+  sha: string;
+  gated?: unknown;
+  cardData?: unknown;
+}
+
+async function resolveRevision(
+  hub: Hub,
+  model: string,
+  revision: string,
+  signal: AbortSignal | undefined,
+): Promise<ResolvedRevision> {
+  const ask = async (rev: string): Promise<ResolvedRevision> => {
+    const fetch = hubFetch(hub, `${model} at revision ${rev}`, signal);
+    const info = await modelInfo({
+      name: model,
+      revision: rev,
+      additionalFields: ['sha', 'cardData'],
+      hubUrl: hub.endpoint,
+      fetch,
+    });
+    if (!/^[0-9a-f]{40}$/.test(info.sha ?? '')) throw nonsense(`${model} at ${rev} has no commit`);
+    return { sha: info.sha, gated: info.gated, cardData: info.cardData };
+  };
+  try {
+    return await ask(revision);
+  } catch (error) {
+    const shortened = error instanceof BoxcarError && error.code === 'not-found' && /^[0-9a-f]{4,39}$/i.test(revision);
+    const commit = shortened ? await findCommit(hub, model, revision.toLowerCase(), signal) : undefined;
+    if (!commit) throw error;
+    return ask(commit);
+  }
+}
+
+/** The commit of the default branch that starts so; the hub's API takes whole ones only. */
+async function findCommit(
+  hub: Hub,
+  model: string,
+  start: string,
+  signal: AbortSignal | undefined,
+): Promise<string | undefined> {
+  const found: string[] = [];
+  let searched = 0;
+  const fetch = hubFetch(hub, `the commits of ${model}`, signal);
+  for await (const commit of listCommits({
+    repo: { type: 'model', name: model },
+    batchSize: 1000,
+    hubUrl: hub.endpoint,
+    fetch,
+  })) {
+    if (commit.oid.startsWith(start)) found.push(commit.oid);
+    if (++searched >= searchedCommits) break;
+  }
+  if (found.length > 1) {
+    throw new BoxcarError(`the revision ${start} of ${model} is the start of ${found.length} commits`, {
+      code: 'not-found',
+      side: 'hub',
+      hint: `give more of its digits: ${found.map((oid) => oid.slice(0, start.length + 4)).join(', ')}`,
+    });
+  }
+  return found[0];
+}
+
+type Entry = Awaited<ReturnType<ReturnType<typeof listFiles>['next']>>['value'];
+
+function modelFile(entry: NonNullable<Entry>): ModelFile {
+  const { path, lfs, oid, xetHash } = entry;
+  const size = lfs?.size ?? entry.size;
+  const contentId: ContentId = lfs ? `sha256:${lfs.oid.replace(/^sha256:/, '')}` : `git:${oid}`;
+  if (typeof path !== 'string' || !Number.isSafeInteger(size) || size < 0 || !isContentId(contentId)) {
+    throw nonsense(`a file without name, size or content id: ${JSON.stringify(printable(String(path)))}`);
+  }
+  return { path, size, contentId, ...(xetHash ? { xetHash } : {}) };
+}
+
+function modelCard(data: unknown): ModelCard {
+  const card = (typeof data === 'object' && data !== null ? data : {}) as Record<string, unknown>;
+  const text = (value: unknown) => (typeof value === 'string' && value !== '' ? printable(value) : undefined);
+  // `license` may be a list in old cards; the first counts.
+  const license = text(Array.isArray(card.license) ? card.license[0] : card.license);
+  const licenseName = text(card.license_name);
+  return { ...(license ? { license } : {}), ...(licenseName ? { licenseName } : {}) };
+}
+
+function nonsense(what: string): BoxcarError {
+  return new BoxcarError(`the hub's listing makes no sense: ${what}`, {
+    code: 'content-mismatch',
+    side: 'hub',
+    hint: 'is HF_ENDPOINT a hub, or a mirror that keeps file ids?',
+  });
+}

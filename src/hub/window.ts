@@ -1,0 +1,108 @@
+import { BoxcarError } from '../errors.ts';
+import { header, type HttpResponse } from '../http/client.ts';
+import { Patience, type PatienceOptions } from '../http/retry.ts';
+import { type FileLocation, listedOtherwise } from './file-location.ts';
+import type { ModelFile } from './model-file.ts';
+
+/** A server that answers a range with the whole file: it can be read from its start only. */
+export class RangeIgnored extends Error {
+  readonly #answer: HttpResponse;
+
+  constructor(answer: HttpResponse) {
+    super('the range was ignored');
+    this.#answer = answer;
+  }
+
+  /** When even that was cut: worth another try from the start. */
+  asFailure(): BoxcarError {
+    return oddAnswer(this.#answer, 'it is the whole file, so that a cut transfer starts from its first byte again');
+  }
+}
+
+/**
+ * Bytes `from` to `to` (exclusive) of a file, reopened at the byte reached whenever the hub fails
+ * (rclone's fs/operations/reopen.go has the idea).
+ * @param onRead told of every byte that came over the wire.
+ * @throws BoxcarError when patience has run out, or the file is not as long as listed; RangeIgnored.
+ */
+export async function* readWindow(
+  location: FileLocation,
+  file: ModelFile,
+  from: number,
+  to: number,
+  options: PatienceOptions,
+  onRead: (bytes: number) => void,
+  signal?: AbortSignal,
+): AsyncGenerator<Buffer> {
+  const patience = new Patience(options);
+  let at = from;
+  while (at < to) {
+    try {
+      const answer = await location.get(at, to, signal);
+      for await (const chunk of await rangeBody(answer, file, at)) {
+        onRead(chunk.length);
+        const piece = chunk.length > to - at ? chunk.subarray(0, to - at) : chunk;
+        at += piece.length;
+        if (piece.length > 0) patience.progress();
+        yield piece;
+        if (at === to) break;
+      }
+      if (at < to) throw endedEarly(answer, file, at);
+    } catch (error) {
+      await patience.wait(error, signal);
+    }
+  }
+}
+
+/** The body of an answer that starts at byte `from` of the file; everything else is refused. */
+async function rangeBody(answer: HttpResponse, file: ModelFile, from: number): Promise<AsyncIterable<Buffer>> {
+  const fault = faultOf(answer, file, from);
+  if (fault) {
+    await answer.discard();
+    throw fault;
+  }
+  return answer.body;
+}
+
+function faultOf(answer: HttpResponse, file: ModelFile, from: number): Error | undefined {
+  const { path, size } = file;
+  if (answer.status === 416) return listedOtherwise(path, `it ends before byte ${from} of ${size}`, answer);
+  const encoding = header(answer.headers, 'content-encoding');
+  if (encoding && encoding !== 'identity') return oddAnswer(answer, `it is ${encoding}-encoded, unasked`);
+  if (answer.status === 200) {
+    const length = header(answer.headers, 'content-length');
+    if (length !== undefined && Number(length) !== size) {
+      return listedOtherwise(path, `it has ${length} bytes instead of ${size}`, answer);
+    }
+    return from === 0 ? undefined : new RangeIgnored(answer);
+  }
+  // RFC 9110 section 14.4.
+  const range = /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec(header(answer.headers, 'content-range') ?? '');
+  if (!range || Number(range[1]) !== from) {
+    return oddAnswer(answer, `Content-Range is ${header(answer.headers, 'content-range') ?? 'missing'}, not from ${from}`);
+  }
+  if (range[3] !== '*' && Number(range[3]) !== size) {
+    return listedOtherwise(path, `it has ${range[3]} bytes instead of ${size}`, answer);
+  }
+  return undefined;
+}
+
+function endedEarly(answer: HttpResponse, file: ModelFile, at: number): BoxcarError {
+  const whole = answer.status === 200;
+  return new BoxcarError(`the hub's answer ended at byte ${at} of ${file.size} of ${file.path}`, {
+    code: 'hub-failed',
+    side: 'hub',
+    request: answer.facts,
+    transient: true,
+    ...(whole ? { hint: 'does it serve the file in full when asked again?' } : {}),
+  });
+}
+
+function oddAnswer(answer: HttpResponse, what: string): BoxcarError {
+  return new BoxcarError(`the hub answered a range with something else: ${what}`, {
+    code: 'hub-failed',
+    side: 'hub',
+    request: answer.facts,
+    transient: true,
+  });
+}

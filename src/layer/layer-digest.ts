@@ -1,0 +1,124 @@
+import { type ContentHash, contentHash } from '../digest/content-id.ts';
+import { type Sha256, sha256Engine, type Sha256State } from '../digest/sha256.ts';
+import { BoxcarError } from '../errors.ts';
+import type { Digest } from '../oci/digest.ts';
+import { type LayerPlan, layerSize } from './layer.ts';
+
+/** Bytes between two checkpoints: as much is read again, at most, when a transfer goes on from the one before. */
+const checkpointEvery = 4 * 1024 * 1024;
+/** The newest ones are all kept; of older ones every power of two: a registry may have kept less than it was sent. */
+const newestKept = 8;
+
+/** Both hashes of a layer as they stood at `offset` (of the layer; a multiple of 64 bytes). */
+export interface Checkpoint {
+  offset: number;
+  /** Chain values of the layer's hash, 64 hex digits. */
+  layer: string;
+  /** Chain values of the file's hash; absent while `offset` is in the header. */
+  content?: string;
+}
+
+/**
+ * Hashes a layer's bytes as they pass, from the start or from a checkpoint: the layer's digest for the registry, and the
+ * file's own to compare with what the hub recorded. Ends in a digest only if both sizes and the content are right.
+ */
+export class LayerDigest {
+  readonly checkpoints: Checkpoint[];
+  readonly #plan: LayerPlan;
+  #offset = 0;
+  #layer!: Sha256;
+  #content: ContentHash | undefined;
+
+  constructor(plan: LayerPlan, checkpoints: Checkpoint[] = []) {
+    this.#plan = plan;
+    // Those that do not fit this layer are worth nothing: a state file may be of any origin.
+    const fits = ({ offset, content }: Checkpoint) =>
+      offset % 64 === 0 && offset < layerSize(plan) && (content !== undefined) === offset >= plan.header.length;
+    this.checkpoints = checkpoints.filter(fits).sort((a, b) => a.offset - b.offset);
+  }
+
+  /** Bytes of the layer hashed so far. */
+  get offset(): number {
+    return this.#offset;
+  }
+
+  /** Goes back, or forward, to the newest checkpoint at or before `offset`; gives the offset to read from. */
+  async seek(offset: number): Promise<number> {
+    const { header, contentId, fileSize } = this.#plan;
+    while ((this.checkpoints.at(-1)?.offset ?? 0) > offset) this.checkpoints.pop();
+    const from = this.checkpoints.at(-1);
+    this.#offset = from?.offset ?? 0;
+    this.#layer = await (await sha256Engine()).create(from && { bytes: from.offset, chain: from.layer });
+    const content = from?.content && { bytes: from.offset - header.length, chain: from.content };
+    this.#content = await contentHash(contentId, fileSize, content || undefined);
+    return this.#offset;
+  }
+
+  /** @throws BoxcarError `content-mismatch` when the file has more bytes than the hub listed. */
+  update(bytes: Uint8Array): void {
+    let rest = bytes;
+    while (rest.length > 0) {
+      const lastMark = Math.floor(this.#offset / checkpointEvery) * checkpointEvery;
+      const piece = rest.subarray(0, lastMark + checkpointEvery - this.#offset);
+      this.#layer.update(piece);
+      this.#updateContent(piece);
+      this.#offset += piece.length;
+      if (this.#offset % checkpointEvery === 0) this.#checkpoint();
+      rest = rest.subarray(piece.length);
+    }
+  }
+
+  /**
+   * The layer's digest, once every byte has passed.
+   * @throws BoxcarError `content-mismatch` when the file is not what the hub recorded.
+   */
+  digest(): Digest {
+    const { path, contentId } = this.#plan;
+    const size = layerSize(this.#plan);
+    if (this.#offset !== size) throw mismatch(path, `${this.#offset} of ${size} bytes of its layer came`);
+    const id = this.#content?.id();
+    if (id !== contentId) throw mismatch(path, `its bytes have ${id}, the hub recorded ${contentId}`);
+    return `sha256:${this.#layer.digest()}`;
+  }
+
+  #updateContent(piece: Uint8Array): void {
+    const start = this.#plan.header.length;
+    const from = Math.max(0, start - this.#offset);
+    const to = Math.min(piece.length, start + this.#plan.fileSize - this.#offset);
+    if (from < to) this.#content?.update(piece.subarray(from, to));
+  }
+
+  #checkpoint(): void {
+    const { header, fileSize } = this.#plan;
+    if (this.#offset >= header.length + fileSize) return;
+    const content: Sha256State | undefined = this.#offset < header.length ? undefined : this.#content?.save();
+    // A git id cannot be saved: such a file is hashed from its start again.
+    if (!content && this.#offset >= header.length) return;
+    this.checkpoints.push({
+      offset: this.#offset,
+      layer: this.#layer.save().chain,
+      ...(content ? { content: content.chain } : {}),
+    });
+    thin(this.checkpoints);
+  }
+}
+
+/** Keeps the newest few and, further back, one in each power of two of distance. */
+function thin(checkpoints: Checkpoint[]): void {
+  const newest = checkpoints.at(-1)?.offset ?? 0;
+  let lastKept = Number.POSITIVE_INFINITY;
+  for (let i = checkpoints.length - 1; i >= 0; i--) {
+    const distance = newest - (checkpoints[i]?.offset ?? 0);
+    const band = Math.floor(Math.log2(distance / checkpointEvery + 1));
+    if (checkpoints.length - i > newestKept && band === lastKept) checkpoints.splice(i, 1);
+    else lastKept = band;
+  }
+}
+
+function mismatch(path: string, what: string): BoxcarError {
+  return new BoxcarError(`${path} is not what the hub lists: ${what}`, {
+    code: 'content-mismatch',
+    side: 'hub',
+    hint: 'nothing was published with it; if it happens again, a proxy or cache between here and the hub alters files',
+  });
+}

@@ -1,0 +1,77 @@
+import { open, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import extensions from 'fs-native-extensions';
+import pLimit from 'p-limit';
+import writeFileAtomic from 'write-file-atomic';
+import { BoxcarError } from '../errors.ts';
+import { type Descriptor, mediaTypes } from '../oci/descriptor.ts';
+
+const layoutVersion = '{"imageLayoutVersion":"1.0.0"}';
+/** The tag of an index entry (image-spec, annotations.md). */
+const refName = 'org.opencontainers.image.ref.name';
+
+interface Index {
+  schemaVersion: 2;
+  mediaType?: string;
+  manifests: Descriptor[];
+  [other: string]: unknown;
+}
+
+/** `oci-layout` and `index.json` of an image layout: which tag names which manifest. */
+export class LayoutIndex {
+  readonly #directory: string;
+  readonly #path: string;
+  readonly #one = pLimit(1);
+
+  constructor(directory: string) {
+    this.#directory = directory;
+    this.#path = join(directory, 'index.json');
+  }
+
+  async prepare(): Promise<void> {
+    await this.#read();
+    await writeFileAtomic(join(this.#directory, 'oci-layout'), layoutVersion, { fsync: true, mode: 0o644 });
+  }
+
+  /** The manifest that a tag or a digest names. */
+  async find(reference: string): Promise<Descriptor | undefined> {
+    const { manifests } = await this.#read();
+    return manifests.find((entry) => entry.annotations?.[refName] === reference || entry.digest === reference);
+  }
+
+  /** Points a tag to a manifest; other entries stay. Safe against other processes that do the same. */
+  tag(tag: string, descriptor: Descriptor): Promise<void> {
+    return this.#one(async () => {
+      const lock = await open(join(this.#directory, '.boxcar-index.lock'), 'a+', 0o644);
+      try {
+        await extensions.waitForLock(lock.fd);
+        const index = await this.#read();
+        const others = index.manifests.filter((entry) => entry.annotations?.[refName] !== tag);
+        const entry = { ...descriptor, annotations: { [refName]: tag } };
+        const text = JSON.stringify({ ...index, manifests: [...others, entry] }, undefined, 2);
+        await writeFileAtomic(this.#path, text, { fsync: true, mode: 0o644 });
+      } finally {
+        await lock.close();
+      }
+    });
+  }
+
+  async #read(): Promise<Index> {
+    const text = await readFile(this.#path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return undefined;
+      throw error;
+    });
+    if (text === undefined) return { schemaVersion: 2, mediaType: mediaTypes.index, manifests: [] };
+    try {
+      const index = JSON.parse(text) as Index;
+      if (Array.isArray(index.manifests)) return index;
+    } catch {
+      // Told below.
+    }
+    throw new BoxcarError(`${this.#path} is no index of an image layout`, {
+      code: 'usage',
+      side: 'local',
+      hint: 'give another directory, or repair or remove that file',
+    });
+  }
+}

@@ -1,0 +1,101 @@
+import type { BoxcarError } from '../errors.ts';
+import type { Digest } from '../oci/digest.ts';
+
+/** How a layer came to be in the registry. `resumed`: only its missing end was sent in this run. */
+export type LayerOutcome = 'reused' | 'mounted' | 'resumed' | 'transferred';
+
+/** What one layer cost in this run. Bytes are bytes of the layer (sent) and of the file (read); retries count both sides. */
+export interface LayerResult {
+  path: string;
+  digest: Digest;
+  /** Size of the layer in bytes. */
+  size: number;
+  outcome: LayerOutcome;
+  bytesSent: number;
+  bytesRead: number;
+  seconds: number;
+  retries: number;
+}
+
+export interface Totals {
+  layers: number;
+  /** Sum of the layers' sizes in bytes. */
+  size: number;
+  reused: number;
+  mounted: number;
+  resumed: number;
+  transferred: number;
+  bytesSent: number;
+  bytesRead: number;
+  seconds: number;
+  retries: number;
+  /** Share of the transfer time spent waiting for the hub, 0 to 1; the rest was waiting for the registry or hashing. */
+  waitingForHub: number;
+}
+
+/** The object that `--json` prints and `push()` resolves to. */
+export interface PublishResult {
+  model: string;
+  /** 40 hex digits. */
+  commit: string;
+  /** `registry/repository:tag`, or `oci:DIRECTORY:tag`. */
+  imageRef: string;
+  imageRefDigest: string;
+  manifestDigest: Digest;
+  tags: string[];
+  layers: LayerResult[];
+  totals: Totals;
+}
+
+/** One planned layer, as `--dry-run` tells it. */
+export interface PlannedLayer {
+  path: string;
+  /** Size of the file in bytes. */
+  fileSize: number;
+  /** Size of the layer in bytes. */
+  size: number;
+  /** `sha256:<hex>` of an LFS file, `git:<hex>` (object id) of any other. */
+  contentId: string;
+}
+
+/**
+ * Everything that happens in a publish, in order. `layer-*` events of different layers interleave;
+ * for one layer: `layer-started`, any number of `layer-progress` and `layer-retry`, then `layer-done` or `layer-failed`.
+ * A layer that needs no transfer has `layer-done` alone.
+ */
+export type PublishEvent =
+  | { type: 'resolved'; model: string; commit: string; target: string; tag: string }
+  | {
+      type: 'planned';
+      layers: PlannedLayer[];
+      /** Bytes of all layers. */
+      size: number;
+      /** Layers already known to be in the target, by state file or by the tag's present image. */
+      reused: number;
+      /** Bytes of the layers that are not. */
+      toTransfer: number;
+      workers: number;
+      /** How bytes go out, in words: `one stream a layer`, `chunks of 16 MiB`. */
+      upload: string;
+    }
+  /** Something worth saying that is not a failure. `detail` is for `--verbose`. */
+  | { type: 'notice'; level: 'detail' | 'info' | 'warning'; message: string }
+  | { type: 'layer-started'; path: string; size: number; /** Byte of the layer it goes on from. */ from: number }
+  | { type: 'layer-progress'; path: string; size: number; /** Bytes of the layer handed to the registry. */ offset: number }
+  | {
+      type: 'layer-retry';
+      path: string;
+      side: 'hub' | 'registry';
+      /** Attempts in a row without progress, this one included. */
+      attempt: number;
+      of: number;
+      delayMs: number;
+      offset: number;
+      error: BoxcarError;
+    }
+  | { type: 'layer-done'; result: LayerResult; /** For a reused layer: where it was found. */ source?: string }
+  | { type: 'layer-failed'; path: string; size: number; error: BoxcarError }
+  | { type: 'tagged'; tag: string; digest: Digest; /** False when the tag already pointed there. */ moved: boolean }
+  | { type: 'done'; result: PublishResult };
+
+export type PublishListener = (event: PublishEvent) => void;

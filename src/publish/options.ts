@@ -1,0 +1,164 @@
+import { BoxcarError } from '../errors.ts';
+import { pathFault } from '../formats/paths.ts';
+import { type WeightFormat, weightFormats } from '../formats/weights.ts';
+import { defaultEndpoint, isRevision, parseEndpoint, parseModelReference } from '../hub/model-reference.ts';
+import { type Platform, parsePlatform } from '../oci/image.ts';
+import { checkTag, parseTarget, type TargetReference } from '../oci/reference.ts';
+import type { UploadChoice } from '../registry/upload-manner.ts';
+import type { PublishListener } from './events.ts';
+
+/** What `push` is asked to do. Only model and target are needed. */
+export interface PushOptions {
+  /** `org/name`, `org/name@revision`, `hf://...`, or the URL of a model's page. */
+  model: string;
+  /** `registry[:port]/repository[:tag]`, or `oci:DIRECTORY[:tag]`. */
+  target: string;
+  /** Branch, tag or commit. Default `main`. */
+  revision?: string | undefined;
+  /** The hub's address. Default `HF_ENDPOINT` of `env`, then the public hub. */
+  hfEndpoint?: string | undefined;
+  /** The image's tag. Default: the first 12 digits of the commit. */
+  tag?: string | undefined;
+  /** Tags written after the first; these move freely. */
+  alsoTags?: string[] | undefined;
+  /** Globs on the path in the model's repository. Default: everything. */
+  include?: string[] | undefined;
+  exclude?: string[] | undefined;
+  weights?: 'all' | WeightFormat | undefined;
+  /** Directory in the image. Default `models/`. */
+  layerPrefix?: string | undefined;
+  /** `os/architecture[/variant]`. Default `linux/amd64`. */
+  platform?: string | undefined;
+  /** Layers in flight, 1 to 32. Default 4. */
+  workers?: number | undefined;
+  upload?: UploadChoice | undefined;
+  /** Size of an upload's chunks in MiB, 1 to 1024. Default 16. */
+  chunkMib?: number | undefined;
+  /** Where progress is kept; `false` for nowhere. Default: a file of this publish's own in the user's state directory. */
+  stateFile?: string | false | undefined;
+  /** Attempts in a row without progress, 0 to 1000. Default 10. */
+  hfMaxRetries?: number | undefined;
+  ociMaxRetries?: number | undefined;
+  /** Whether one failed layer stops the others. Default true. */
+  failFast?: boolean | undefined;
+  /** Move an existing tag that points elsewhere, and transfer again what is there. */
+  force?: boolean | undefined;
+  /** Speak http to the registry. On loopback https is tried, then http. */
+  plainHttp?: boolean | undefined;
+  /** No byte moving for so long is a stall, in ms. Default 30,000. */
+  stallMs?: number | undefined;
+  /** Wait before a first retry, in ms; doubled at each further one, with jitter. Default 500. */
+  backoffMs?: number | undefined;
+  /** Credentials, proxies, certificates and directories are looked up here. Default `process.env`. */
+  env?: NodeJS.ProcessEnv | undefined;
+  /** Ends the push cleanly, with everything saved. */
+  signal?: AbortSignal | undefined;
+  onEvent?: PublishListener | undefined;
+}
+
+/** Options that have been checked, with every default in place. */
+export interface CheckedOptions {
+  model: string;
+  revision: string;
+  endpoint: string;
+  target: TargetReference;
+  tag: string | undefined;
+  alsoTags: string[];
+  include: string[];
+  exclude: string[];
+  weights: 'all' | WeightFormat;
+  prefix: string;
+  platform: Platform;
+  workers: number;
+  upload: UploadChoice;
+  chunkSize: number;
+  stateFile: string | false | undefined;
+  hfMaxRetries: number;
+  ociMaxRetries: number;
+  failFast: boolean;
+  force: boolean;
+  plainHttp: boolean;
+  stallMs: number;
+  backoffMs: number | undefined;
+  env: NodeJS.ProcessEnv;
+  signal: AbortSignal | undefined;
+  emit: PublishListener;
+}
+
+/** @throws BoxcarError `usage` that names the option at fault; nothing has been done then. */
+export function checkOptions(options: PushOptions): CheckedOptions {
+  const env = options.env ?? process.env;
+  const reference = parseModelReference(options.model);
+  const target = parseTarget(options.target);
+  return {
+    model: reference.model,
+    revision: agreed('revision', reference.revision, checkRevision(options.revision)) ?? 'main',
+    endpoint: checkEndpoint(options.hfEndpoint || env.HF_ENDPOINT || defaultEndpoint, reference.endpoint),
+    target,
+    tag: agreed('tag', target.tag, options.tag === undefined ? undefined : checkTag(options.tag)),
+    alsoTags: [...new Set((options.alsoTags ?? []).map(checkTag))],
+    include: options.include ?? [],
+    exclude: options.exclude ?? [],
+    weights: oneOf('weights', options.weights ?? 'all', ['all', ...weightFormats]),
+    prefix: checkPrefix(options.layerPrefix ?? 'models/'),
+    platform: parsePlatform(options.platform ?? 'linux/amd64'),
+    workers: within('workers', options.workers ?? 4, 1, 32),
+    upload: oneOf('upload', options.upload ?? 'auto', ['auto', 'stream', 'chunked']),
+    chunkSize: within('chunk-mib', options.chunkMib ?? 16, 1, 1024) * 1024 * 1024,
+    stateFile: options.stateFile,
+    hfMaxRetries: within('hf-max-retries', options.hfMaxRetries ?? 10, 0, 1000),
+    ociMaxRetries: within('oci-max-retries', options.ociMaxRetries ?? 10, 0, 1000),
+    failFast: options.failFast ?? true,
+    force: options.force ?? false,
+    plainHttp: options.plainHttp ?? false,
+    stallMs: options.stallMs ?? 30_000,
+    backoffMs: options.backoffMs,
+    env,
+    signal: options.signal,
+    emit: options.onEvent ?? (() => {}),
+  };
+}
+
+/** A page of the public hub may be had from a mirror; any other page's host would be sent a token that is not meant for it. */
+function checkEndpoint(text: string, page: string | undefined): string {
+  const endpoint = parseEndpoint(text);
+  const known = [new URL(endpoint).origin, defaultEndpoint, 'https://www.huggingface.co', 'https://hf.co'];
+  if (page === undefined || known.includes(page)) return endpoint;
+  throw usage(`the model's page is on ${page}, the hub in use is ${endpoint}`, `give --hf-endpoint ${page} as well`);
+}
+
+function checkRevision(revision: string | undefined): string | undefined {
+  if (revision === undefined || isRevision(revision)) return revision;
+  throw usage(`not a revision: ${JSON.stringify(revision)}`, 'name a branch, a tag or a commit of the model');
+}
+
+/** The same thing said in two places must be one thing. */
+function agreed(what: string, inReference: string | undefined, option: string | undefined): string | undefined {
+  if (inReference !== undefined && option !== undefined && inReference !== option) {
+    throw usage(`two different ${what}s: ${inReference} and ${option}`, `give the ${what} once`);
+  }
+  return option ?? inReference;
+}
+
+/** `models` -> `models/`; an empty one is the image's root. */
+function checkPrefix(text: string): string {
+  const prefix = text.replace(/^\/+|\/+$/g, '');
+  const fault = prefix === '' ? undefined : pathFault(prefix);
+  if (fault) throw usage(`--layer-prefix ${fault}: ${JSON.stringify(text)}`, 'give a directory such as models/');
+  return prefix === '' ? '' : `${prefix}/`;
+}
+
+function within(option: string, value: number, least: number, most: number): number {
+  if (Number.isInteger(value) && value >= least && value <= most) return value;
+  throw usage(`--${option} must be a whole number from ${least} to ${most}, not ${value}`);
+}
+
+function oneOf<T extends string>(option: string, value: string, choices: readonly T[]): T {
+  const found = choices.find((choice) => choice === value);
+  if (found) return found;
+  throw usage(`--${option} must be one of ${choices.join(', ')}, not ${JSON.stringify(value)}`);
+}
+
+function usage(message: string, hint?: string): BoxcarError {
+  return new BoxcarError(message, { code: 'usage', side: 'local', ...(hint ? { hint } : {}) });
+}

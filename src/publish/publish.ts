@@ -1,0 +1,242 @@
+import { setMaxListeners } from 'node:events';
+import pLimit from 'p-limit';
+import { asBoxcarError, BoxcarError } from '../errors.ts';
+import { type Plan, portableLayers } from '../formats/modelcar.ts';
+import { type LayerPlan, layerSize } from '../layer/layer.ts';
+import { mediaTypes } from '../oci/descriptor.ts';
+import type { Digest } from '../oci/digest.ts';
+import type { StateFile } from '../state/state-file.ts';
+import { commitImage, tagExisting } from './commit.ts';
+import type { LayerResult, PlannedLayer, PublishListener, PublishResult, Totals } from './events.ts';
+import { digestsOfSameImage, finishedEarlier, revisionOf } from './reuse.ts';
+import type { Target } from './target.ts';
+import { type OpenModelFile, type Transferred, transferLayer } from './transfer.ts';
+
+/** How long a stop waits for requests to end cleanly before it cuts them, in ms: the command promises 5 s in all. */
+const cleanStopMs = 4000;
+
+export interface Publish {
+  plan: Plan;
+  target: Target;
+  /** The image's tag, then those written after it. */
+  tags: [string, ...string[]];
+  workers: number;
+  /** Move a tag that points elsewhere, and transfer what is there already. */
+  force: boolean;
+  /** Whether one failed layer stops the others. */
+  failFast: boolean;
+  openFile: OpenModelFile;
+  openState: () => Promise<StateFile | undefined>;
+  emit: PublishListener;
+  signal?: AbortSignal | undefined;
+}
+
+/** Brings a plan into a target and tags it. */
+export async function publish(job: Publish): Promise<PublishResult> {
+  const started = performance.now();
+  const stopping = new Stopping(job.signal);
+  try {
+    const present = await sameImageThere(job, stopping.stop);
+    if (present) return finish(job, present.layers, present.digest, started);
+    const state = await job.openState();
+    try {
+      const layers = await settleLayers(job, state, stopping);
+      const digests = layers.map(({ digest }) => digest);
+      stopping.stop.throwIfAborted();
+      const digest = await commitImage(job.target, job.plan, digests, job.tags, job.emit, stopping.kill);
+      return finish(job, layers, digest, started);
+    } finally {
+      await state?.close();
+    }
+  } finally {
+    stopping.done();
+  }
+}
+
+/** Looks at the tag before any byte moves: the same image there is a publish done, another one is refused. */
+async function sameImageThere(
+  { plan, target, tags: [tag, ...others], force, workers, emit }: Publish,
+  signal: AbortSignal,
+): Promise<{ layers: Transferred[]; digest: Digest } | undefined> {
+  const there = force ? undefined : await target.manifest(tag, signal);
+  const digests = there && digestsOfSameImage(plan, there.bytes);
+  if (there && !digests) throw tagTaken(target.imageRef(tag), there.bytes);
+  const reused = digests ? plan.layers.length : 0;
+  emit({
+    type: 'planned',
+    layers: plannedLayers(plan),
+    size: plan.size,
+    reused,
+    toTransfer: digests ? 0 : plan.size,
+    workers,
+    upload: target.uploadWords,
+  });
+  if (!there || !digests) return undefined;
+  const layers = plan.layers.map((layer, i) => reusedLayer(layer, digests[i] as Digest));
+  for (const result of layers) emit({ type: 'layer-done', result, source: `:${tag}` });
+  await tagExisting(target, { ...there, mediaType: mediaTypes.manifest }, others, emit, signal);
+  return { layers, digest: there.digest };
+}
+
+/** Every layer, in the plan's order, brought into the target: as many at a time as there are workers, large ones first. */
+async function settleLayers(job: Publish, state: StateFile | undefined, stopping: Stopping): Promise<Transferred[]> {
+  const { plan, workers, failFast, emit } = job;
+  const results = new Map<LayerPlan, Transferred>();
+  const failures: { path: string; error: BoxcarError }[] = [];
+  const limit = pLimit(workers);
+  const settle = async (layer: LayerPlan) => {
+    if (stopping.stop.aborted) return;
+    try {
+      results.set(layer, await settleLayer(layer, job, state, stopping));
+    } catch (thrown) {
+      if (thrown === stopping.stop.reason) return;
+      const error = asBoxcarError(thrown);
+      failures.push({ path: layer.path, error });
+      emit({ type: 'layer-failed', path: layer.path, size: layerSize(layer), error });
+      if (failFast) stopping.now(error);
+    }
+  };
+  const bySize = [...plan.layers].sort((a, b) => layerSize(b) - layerSize(a));
+  await Promise.all(bySize.map((layer) => limit(settle, layer)));
+  const [first] = failures;
+  if (first && failFast) throw first.error;
+  stopping.stop.throwIfAborted();
+  if (first) throw layersFailed(failures, plan.layers.length);
+  return plan.layers.map((layer) => results.get(layer) as Transferred);
+}
+
+/** One layer: done by an earlier run, or transferred. */
+async function settleLayer(
+  layer: LayerPlan,
+  { target, force, openFile, emit }: Publish,
+  state: StateFile | undefined,
+  { stop, kill }: Stopping,
+): Promise<Transferred> {
+  const digest = force ? undefined : await finishedEarlier(layer, state, target, kill);
+  const result = digest
+    ? reusedLayer(layer, digest)
+    : await transferLayer(layer, { target, openFile, state, emit, stop, kill });
+  const { waitedMs: _, ...told } = result;
+  emit({ type: 'layer-done', result: told, ...(digest ? { source: 'an earlier run' } : {}) });
+  return result;
+}
+
+/** The plan's layers, as they are told. */
+export function plannedLayers(plan: Plan): PlannedLayer[] {
+  return plan.layers.map((layer) => {
+    const { path, fileSize, contentId } = layer;
+    return { path, fileSize, size: layerSize(layer), contentId };
+  });
+}
+
+function reusedLayer(layer: LayerPlan, digest: Digest): Transferred {
+  const nothing = { bytesSent: 0, bytesRead: 0, seconds: 0, retries: 0, waitedMs: 0 };
+  return { path: layer.path, digest, size: layerSize(layer), outcome: 'reused', ...nothing };
+}
+
+function finish(job: Publish, layers: Transferred[], digest: Digest, started: number): PublishResult {
+  const { plan, target, tags, emit } = job;
+  const result: PublishResult = {
+    model: plan.snapshot.model,
+    commit: plan.snapshot.commit,
+    imageRef: target.imageRef(tags[0]),
+    imageRefDigest: target.imageRefDigest(digest),
+    manifestDigest: digest,
+    tags,
+    layers: layers.map(({ waitedMs: _, ...layer }) => layer),
+    totals: totalsOf(layers, (performance.now() - started) / 1000),
+  };
+  emit({ type: 'done', result });
+  return result;
+}
+
+function totalsOf(layers: Transferred[], seconds: number): Totals {
+  const sum = (value: (layer: Transferred) => number) => layers.reduce((total, layer) => total + value(layer), 0);
+  const count = (outcome: LayerResult['outcome']) => layers.filter((layer) => layer.outcome === outcome).length;
+  const transferSeconds = sum((layer) => layer.seconds);
+  return {
+    layers: layers.length,
+    size: sum((layer) => layer.size),
+    reused: count('reused'),
+    mounted: count('mounted'),
+    resumed: count('resumed'),
+    transferred: count('transferred'),
+    bytesSent: sum((layer) => layer.bytesSent),
+    bytesRead: sum((layer) => layer.bytesRead),
+    seconds,
+    retries: sum((layer) => layer.retries),
+    waitingForHub: transferSeconds > 0 ? Math.min(1, sum((layer) => layer.waitedMs) / 1000 / transferSeconds) : 0,
+  };
+}
+
+/** Two ways to end: `stop` lets requests end cleanly, `kill` cuts what has not ended a few seconds later. */
+class Stopping {
+  readonly #stop = new AbortController();
+  readonly #kill = new AbortController();
+  readonly #signal: AbortSignal | undefined;
+  readonly #onAbort = () => this.now(stopped());
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(signal: AbortSignal | undefined) {
+    this.#signal = signal;
+    // Every request in flight listens to them.
+    setMaxListeners(0, this.stop, this.kill);
+    if (signal?.aborted) this.#onAbort();
+    else signal?.addEventListener('abort', this.#onAbort, { once: true });
+  }
+
+  get stop(): AbortSignal {
+    return this.#stop.signal;
+  }
+
+  get kill(): AbortSignal {
+    return this.#kill.signal;
+  }
+
+  now(reason: BoxcarError): void {
+    if (this.stop.aborted) return;
+    this.#stop.abort(reason);
+    this.#timer = setTimeout(() => this.#kill.abort(reason), cleanStopMs);
+  }
+
+  done(): void {
+    clearTimeout(this.#timer);
+    this.#signal?.removeEventListener('abort', this.#onAbort);
+  }
+}
+
+/** What `push` rejects with when its signal is aborted. */
+export function stopped(): BoxcarError {
+  return new BoxcarError('stopped; nothing was tagged', {
+    code: 'stopped',
+    side: 'local',
+    hint: 'everything sent so far is saved: run the same command to go on',
+  });
+}
+
+function tagTaken(imageRef: string, manifest: Buffer): BoxcarError {
+  const revision = revisionOf(manifest);
+  return new BoxcarError(`the tag exists and points elsewhere: ${imageRef}`, {
+    code: 'tag-exists',
+    side: 'registry',
+    hint: `${revision ? `it is an image of commit ${revision}; ` : ''}choose another tag with --target-tag, or move this one with --force`,
+  });
+}
+
+function layersFailed(failures: { path: string; error: BoxcarError }[], layers: number): BoxcarError {
+  const [first] = failures;
+  return new BoxcarError(`${failures.length} of ${layers} layers failed, first ${first?.path}: ${first?.error.message}`, {
+    code: 'layers-failed',
+    side: first?.error.side ?? 'local',
+    hint: 'nothing was tagged; the other layers are saved: run the same command to go on',
+    cause: first?.error,
+    ...(first?.error.request ? { request: first.error.request } : {}),
+  });
+}
+
+/** What a runtime may refuse although registries take it (formats.md, 5.9). */
+export function layerCountWarning(plan: Plan): string | undefined {
+  const layers = plan.layers.length;
+  if (layers <= portableLayers) return undefined;
+  return `${layers} layers: Docker without the containerd store takes ${portableLayers}; containerd, CRI-O and podman take this image up to about 400`;
+}

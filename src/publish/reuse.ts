@@ -1,0 +1,49 @@
+import { annotations, modelcarImage, type Plan } from '../formats/modelcar.ts';
+import { type LayerPlan, layerSize } from '../layer/layer.ts';
+import type { Descriptor } from '../oci/descriptor.ts';
+import { type Digest, digestOf, isDigest } from '../oci/digest.ts';
+import type { StateFile } from '../state/state-file.ts';
+import type { Target } from './target.ts';
+
+/**
+ * The digests of the plan's layers, if `manifest` is the very image that the plan would give: its annotations name every
+ * file by content id, and a manifest made of the plan with its layers' digests has its bytes.
+ */
+export function digestsOfSameImage(plan: Plan, manifest: Buffer): Digest[] | undefined {
+  const digests = layersOf(manifest).map(({ digest }) => digest);
+  if (digests.length !== plan.layers.length || !digests.every((digest) => isDigest(digest))) return undefined;
+  const same = modelcarImage(plan, digests).manifest.descriptor.digest === digestOf(manifest);
+  return same ? digests : undefined;
+}
+
+/** The digest of a layer that an earlier run has finished, if the target still has it. */
+export async function finishedEarlier(
+  layer: LayerPlan,
+  state: StateFile | undefined,
+  target: Target,
+  signal: AbortSignal,
+): Promise<Digest | undefined> {
+  const known = state?.layer(layer.name);
+  if (!known?.digest || known.contentId !== layer.contentId || known.size !== layerSize(layer)) return undefined;
+  return (await target.hasBlob(known.digest, signal)) ? known.digest : undefined;
+}
+
+/** Names of the files in an image of boxcar's, for saying what it holds. */
+export function revisionOf(manifest: Buffer): string | undefined {
+  const document = parse(manifest);
+  const revision = document.annotations?.['org.opencontainers.image.revision'];
+  return document.annotations?.[annotations.prefix] === undefined ? undefined : revision;
+}
+
+function layersOf(manifest: Buffer): Descriptor[] {
+  const { layers } = parse(manifest);
+  return Array.isArray(layers) ? layers : [];
+}
+
+function parse(manifest: Buffer): { layers?: Descriptor[]; annotations?: Record<string, string> } {
+  try {
+    return JSON.parse(manifest.toString('utf8')) ?? {};
+  } catch {
+    return {};
+  }
+}

@@ -1,0 +1,96 @@
+import type { RetryNotice } from '../http/retry.ts';
+import { type LayerPlan, layerSize, type OpenFile } from '../layer/layer.ts';
+import type { StateFile } from '../state/state-file.ts';
+import type { LayerState } from '../state/state-schema.ts';
+import type { LayerResult, PublishListener } from './events.ts';
+import { LayerBody } from './layer-body.ts';
+import type { Target } from './target.ts';
+
+/** Shortest time between two progress events of a layer, in ms. */
+const progressEveryMs = 100;
+
+/** How a file is read: told about every byte and every retry on the way. */
+export type OpenModelFile = (
+  layer: LayerPlan,
+  meter: { onRead: (bytes: number) => void; onRetry: (notice: RetryNotice) => void },
+) => OpenFile;
+
+export interface TransferContext {
+  target: Target;
+  openFile: OpenModelFile;
+  state: StateFile | undefined;
+  emit: PublishListener;
+  stop: AbortSignal;
+  kill: AbortSignal;
+}
+
+/** What a transfer brought, and how much of its time the hub was waited for (ms). */
+export type Transferred = LayerResult & { waitedMs: number };
+
+/** Moves one layer from the hub into the target, going on in its middle where an earlier run has left off. */
+export async function transferLayer(plan: LayerPlan, context: TransferContext): Promise<Transferred> {
+  const { target, state, emit, stop, kill } = context;
+  const { path, name, contentId } = plan;
+  const size = layerSize(plan);
+  const started = performance.now();
+  const known = state?.layer(name);
+  const saved = known?.contentId === contentId && known.size === size ? known : undefined;
+  let bytesRead = 0;
+  let bytesSent = 0;
+  let retries = 0;
+  let startedAt: number | undefined;
+  let offset = 0;
+  let lastProgress = 0;
+
+  const onRetry = (side: 'hub' | 'registry') => (notice: RetryNotice) => {
+    retries += 1;
+    emit({ type: 'layer-retry', path, side, offset, ...notice });
+  };
+  const openFile = context.openFile(plan, {
+    onRead: (bytes) => {
+      bytesRead += bytes;
+    },
+    onRetry: onRetry('hub'),
+  });
+  const body = new LayerBody(plan, saved?.checkpoints ?? [], openFile);
+  const remembered: LayerState = { contentId, size, checkpoints: [] };
+  const remember = () => {
+    remembered.checkpoints = body.checkpoints;
+    state?.set(name, remembered);
+  };
+
+  const digest = await target.upload(body, {
+    saved: saved?.upload,
+    stop,
+    kill,
+    onRetry: onRetry('registry'),
+    onSaved: (upload) => {
+      delete remembered.upload;
+      if (upload) remembered.upload = upload;
+      remember();
+    },
+    onOffset: (now) => {
+      if (startedAt === undefined) {
+        startedAt = now;
+        emit({ type: 'layer-started', path, size, from: now });
+      } else if (now > offset) bytesSent += now - offset;
+      offset = now;
+      remember();
+      if (performance.now() - lastProgress < progressEveryMs && now < size) return;
+      lastProgress = performance.now();
+      emit({ type: 'layer-progress', path, size, offset });
+    },
+  });
+  state?.set(name, { contentId, size, digest });
+  return {
+    path,
+    digest,
+    size,
+    outcome: startedAt ? 'resumed' : 'transferred',
+    bytesSent,
+    bytesRead,
+    seconds: (performance.now() - started) / 1000,
+    retries,
+    waitedMs: body.waitedMs,
+  };
+}

@@ -1,0 +1,152 @@
+import { BoxcarError } from '../errors.ts';
+import { header, type HttpClient, type HttpRequest, type HttpResponse } from '../http/client.ts';
+import { redirectTarget } from '../http/redirect.ts';
+import { Patience, type PatienceOptions } from '../http/retry.ts';
+import { mediaTypes } from '../oci/descriptor.ts';
+import { type Digest, digestOf } from '../oci/digest.ts';
+import type { Authorizer } from './auth/authorizer.ts';
+import { registryError } from './registry-error.ts';
+
+/** distribution-spec, "Pushing Manifests": registries take at least 4 MiB; nobody sends more than twice that. */
+const manifestLimit = 8 * 1024 * 1024;
+
+/** A manifest as the registry holds it. */
+export interface StoredManifest {
+  digest: Digest;
+  mediaType: string;
+  bytes: Buffer;
+}
+
+/** One repository of a registry: a method per step of the distribution protocol. */
+export class Repository {
+  /** `host[:port]/repository`. */
+  readonly name: string;
+  readonly path: string;
+  readonly origin: string;
+  readonly #http: HttpClient;
+  readonly #authorizer: Authorizer;
+  readonly patience: PatienceOptions;
+
+  constructor(path: string, http: HttpClient, authorizer: Authorizer, patience: PatienceOptions) {
+    this.path = path;
+    this.origin = http.origin;
+    this.name = `${new URL(http.origin).host}/${path}`;
+    this.#http = http;
+    this.#authorizer = authorizer;
+    this.patience = patience;
+  }
+
+  /** A URL under this repository, `blobs/sha256:...` for example. */
+  url(suffix: string): URL {
+    return new URL(`${this.origin}/v2/${this.path}/${suffix}`);
+  }
+
+  /**
+   * Sends a request with the credentials that the registry asked for. A 401 is answered once, with another token; a body
+   * that is a stream cannot be sent twice, so that its 401 is a transient error.
+   */
+  async request(request: HttpRequest): Promise<HttpResponse> {
+    const answer = await this.#http.request(request);
+    if (answer.status !== 401 || request.url.origin !== this.origin) return answer;
+    const helps = await this.#authorizer.challenged(header(answer.headers, 'www-authenticate'), request.signal);
+    if (!helps) return answer;
+    const replayable = !request.body || request.body instanceof Uint8Array;
+    if (!replayable) throw await this.error(answer, 'the registry wants another token', { transient: true });
+    await answer.discard();
+    return this.#http.request(request);
+  }
+
+  /** A refusal as an error, with what is known of the credentials. */
+  error(answer: HttpResponse, what: string, options: { transient?: boolean } = {}): Promise<BoxcarError> {
+    return registryError(answer, what, { repository: this.path, credentials: this.#authorizer.source, ...options });
+  }
+
+  /** Tries again what failed transiently. */
+  async retrying<T>(attempt: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    const patience = new Patience(this.patience);
+    for (;;) {
+      try {
+        return await attempt();
+      } catch (error) {
+        await patience.wait(error, signal);
+      }
+    }
+  }
+
+  /**
+   * First contact: `GET /v2/` tells whether there is a registry and which credentials it wants.
+   * @param isFinal failures that are a wrong address rather than bad luck: those are not tried again.
+   */
+  async ping(signal: AbortSignal, isFinal: (error: unknown) => boolean): Promise<void> {
+    const patience = new Patience(this.patience);
+    for (;;) {
+      try {
+        const answer = await this.request({ method: 'GET', url: new URL(`${this.origin}/v2/`), signal });
+        // Some registries refuse or do not know this path although pushes work: their answers to a push decide.
+        if (answer.status < 500 && answer.status !== 429) return await answer.discard();
+        throw await this.error(answer, `the registry ${this.origin} is not ready`);
+      } catch (error) {
+        if (isFinal(error)) throw error;
+        await patience.wait(error, signal);
+      }
+    }
+  }
+
+  /** Whether the registry has a blob; a redirect to its storage is a yes. */
+  hasBlob(digest: Digest, signal?: AbortSignal): Promise<boolean> {
+    return this.retrying(async () => {
+      const answer = await this.request({ method: 'HEAD', url: this.url(`blobs/${digest}`), signal });
+      await answer.discard();
+      if (answer.status === 404) return false;
+      if (answer.status >= 200 && answer.status < 400) return true;
+      throw await this.error(answer, `the registry did not say whether it has ${digest}`);
+    }, signal);
+  }
+
+  /** A manifest by tag or digest; `undefined` where there is none. */
+  manifest(reference: string, signal?: AbortSignal): Promise<StoredManifest | undefined> {
+    return this.retrying(async () => {
+      const accept = [mediaTypes.manifest, mediaTypes.index, 'application/vnd.docker.distribution.manifest.v2+json'];
+      let url = this.url(`manifests/${reference}`);
+      let answer = await this.request({ method: 'GET', url, headers: { accept: accept.join(', ') }, signal });
+      const target = redirectTarget(answer, url);
+      if (target) {
+        await answer.discard();
+        url = target;
+        answer = await this.request({ method: 'GET', url, signal });
+      }
+      if (answer.status === 404) {
+        await answer.discard();
+        return undefined;
+      }
+      if (answer.status !== 200) throw await this.error(answer, `the registry did not give ${this.path}:${reference}`);
+      const bytes = await answer.bytes(manifestLimit);
+      return { digest: digestOf(bytes), mediaType: header(answer.headers, 'content-type') ?? '', bytes };
+    }, signal);
+  }
+
+  /**
+   * Puts a manifest under a tag or its digest; putting it again is harmless, so that a lost answer is tried again.
+   * @throws BoxcarError when the registry reports another digest than the bytes have.
+   */
+  putManifest(reference: string, bytes: Buffer, mediaType: string, signal?: AbortSignal): Promise<void> {
+    return this.retrying(async () => {
+      const url = this.url(`manifests/${reference}`);
+      const answer = await this.request({ method: 'PUT', url, headers: { 'content-type': mediaType }, body: bytes, signal });
+      if (answer.status < 200 || answer.status > 204) {
+        throw await this.error(answer, `the registry refused the manifest of ${this.path}:${reference}`);
+      }
+      await answer.discard();
+      const reported = header(answer.headers, 'docker-content-digest');
+      const stored = reported ?? (await this.manifest(reference, signal))?.digest;
+      if (stored !== digestOf(bytes)) {
+        throw new BoxcarError(`the registry stored another manifest than it was sent: ${stored ?? 'none'}`, {
+          code: 'registry-failed',
+          side: 'registry',
+          request: answer.facts,
+          hint: 'does a proxy or the registry rewrite manifests? The tag should not be used',
+        });
+      }
+    }, signal);
+  }
+}

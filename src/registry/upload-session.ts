@@ -1,0 +1,143 @@
+import { BoxcarError } from '../errors.ts';
+import { header, type HttpResponse } from '../http/client.ts';
+import type { Digest } from '../oci/digest.ts';
+import type { Repository } from './repository.ts';
+
+/** How long a registry may take to close an upload, in ms: it may copy tens of GB (moby/moby#33558). */
+const closeMs = 30 * 60_000;
+/** How long it may take to answer a PATCH that it has in full, in ms: object stores flush their parts then. */
+const patchAnswerMs = 5 * 60_000;
+
+/** An upload session: where its next request goes, and how many bytes it has. The Location is new after every answer. */
+export interface UploadSession {
+  location: URL;
+  offset: number;
+}
+
+const octets = { 'content-type': 'application/octet-stream' };
+
+/** POST: opens a session (distribution-spec, "Pushing a blob in chunks"). */
+export async function startUpload(repository: Repository, signal?: AbortSignal): Promise<UploadSession> {
+  const url = repository.url('blobs/uploads/');
+  const answer = await repository.request({ method: 'POST', url, signal });
+  if (answer.status !== 202 && answer.status !== 201) {
+    throw await repository.error(answer, `the registry refused to begin an upload to ${repository.path}`);
+  }
+  await answer.discard();
+  return { location: nextLocation(answer, url), offset: 0 };
+}
+
+/**
+ * PATCH: appends `body`. Without `length` it is a stream that may end anywhere, and no Content-Range is sent (the form
+ * of skopeo and crane); with it, a chunk with `Content-Range: start-end`.
+ * @returns the session's next Location. Some registries answer 201 (ECR) or 204; their `Range` is not believed.
+ */
+export async function appendUpload(
+  repository: Repository,
+  session: UploadSession,
+  body: AsyncIterable<Uint8Array>,
+  length: number | undefined,
+  signal?: AbortSignal,
+): Promise<URL> {
+  const range: Record<string, string> =
+    length === undefined
+      ? {}
+      : { 'content-length': `${length}`, 'content-range': `${session.offset}-${session.offset + length - 1}` };
+  const answer = await repository.request({
+    method: 'PATCH',
+    url: session.location,
+    headers: { ...octets, ...range },
+    body,
+    answerMs: patchAnswerMs,
+    signal,
+  });
+  if (![201, 202, 204].includes(answer.status)) throw await repository.error(answer, 'the registry refused a part of the upload');
+  await answer.discard();
+  return nextLocation(answer, session.location);
+}
+
+/**
+ * GET: what the registry holds of an upload. Ask only when no PATCH is open (distribution 2.8 answers 404 then).
+ * @returns `undefined` when the session is gone.
+ */
+export async function uploadStatus(
+  repository: Repository,
+  session: UploadSession,
+  signal?: AbortSignal,
+): Promise<UploadSession | undefined> {
+  const answer = await repository.request({ method: 'GET', url: session.location, signal });
+  if ([400, 404, 405, 410, 416].includes(answer.status)) {
+    await answer.discard();
+    return undefined;
+  }
+  if (answer.status !== 204 && answer.status !== 202 && answer.status !== 200) {
+    throw await repository.error(answer, 'the registry did not say how far the upload is');
+  }
+  await answer.discard();
+  const range = /^(?:bytes=)?0-(\d+)$/.exec(header(answer.headers, 'range') ?? '');
+  // `0-0` is no byte or one byte; a session that cannot say which is worth nothing either way.
+  const last = Number(range?.[1] ?? 0);
+  return last === 0 ? undefined : { location: nextLocation(answer, session.location), offset: last + 1 };
+}
+
+/**
+ * PUT with an empty body: closes the session under its digest.
+ * @throws BoxcarError; `DigestRefused` when the registry computed another digest.
+ */
+export async function closeUpload(
+  repository: Repository,
+  session: UploadSession,
+  digest: Digest,
+  signal?: AbortSignal,
+): Promise<void> {
+  const url = new URL(session.location);
+  // Not through searchParams: that would write the registry's own query anew, and some are signed.
+  url.search = `${url.search === '' ? '?' : `${url.search}&`}digest=${encodeURIComponent(digest)}`;
+  const answer = await repository.request({ method: 'PUT', url, headers: octets, answerMs: closeMs, signal });
+  if (answer.status >= 200 && answer.status <= 204) return answer.discard();
+  const error = await repository.error(answer, 'the registry did not take the finished upload');
+  throw /DIGEST_INVALID|digest/i.test(error.request?.answer ?? '') ? new DigestRefused(error) : error;
+}
+
+/** DELETE: gives a session up. What fails here harms nobody: registries drop old sessions. */
+export async function cancelUpload(
+  repository: Repository,
+  session: UploadSession,
+  signal?: AbortSignal,
+): Promise<void> {
+  try {
+    await (await repository.request({ method: 'DELETE', url: session.location, signal })).discard();
+  } catch (error) {
+    if (signal?.aborted) throw error;
+  }
+}
+
+/** The registry holds other bytes than were hashed: the upload must start from its first byte. */
+export class DigestRefused extends BoxcarError {
+  constructor({ message, request, hint }: BoxcarError) {
+    super(message, {
+      code: 'registry-failed',
+      side: 'registry',
+      transient: true,
+      ...(request ? { request } : {}),
+      ...(hint ? { hint } : {}),
+    });
+  }
+}
+
+/**
+ * The single gate for URLs that a registry names: relative or absolute, never from https to http. Another origin is
+ * allowed (object storage); credentials stay behind. An answer without a Location keeps the old one.
+ */
+export function nextLocation(answer: HttpResponse, from: URL): URL {
+  const text = header(answer.headers, 'location');
+  if (!text) return from;
+  const next = URL.parse(text, from.href);
+  if (next && /^https?:$/.test(next.protocol) && !(from.protocol === 'https:' && next.protocol === 'http:')) return next;
+  throw new BoxcarError('the registry names a Location that cannot be used', {
+    code: 'registry-failed',
+    side: 'registry',
+    request: answer.facts,
+    hint: next ? 'it leaves https: does the registry know its own address (its external URL)?' : 'it is no URL',
+  });
+}

@@ -1,0 +1,38 @@
+import { type FileHandle, open } from 'node:fs/promises';
+
+/** A lock that dies with its process: held by the kernel on an open file, so that none is ever stale. */
+export class Lock {
+  readonly #file: FileHandle;
+
+  private constructor(file: FileHandle) {
+    this.#file = file;
+  }
+
+  /**
+   * Takes the lock file at `path`.
+   * @returns the lock, or the process id of who has it (0 when it cannot be told).
+   */
+  static async take(path: string): Promise<Lock | number> {
+    const file = await open(path, 'a+', 0o600);
+    try {
+      // Native code with prebuilt binaries: on a machine without one there is no lock, and no reason to stop.
+      const native = await import('fs-native-extensions').catch(() => undefined);
+      if (native && !native.default.tryLock(file.fd)) {
+        const holder = Number.parseInt(await file.readFile('utf8'), 10);
+        await file.close();
+        return Number.isInteger(holder) ? holder : 0;
+      }
+      await file.truncate(0);
+      await file.write(`${process.pid}\n`);
+      return new Lock(file);
+    } catch (error) {
+      await file.close().catch(() => {});
+      throw error;
+    }
+  }
+
+  /** The file stays: removing it could take away the lock of one who has just opened it. */
+  async release(): Promise<void> {
+    await this.#file.close();
+  }
+}
