@@ -30,17 +30,27 @@ Exit status: 0 done, 1 unexpected, 2 usage, 3 not authorised, 4 not found, 5 the
 /** The `push` command, without its action. */
 export function pushCommand(): Command {
   return new Command('push')
-    .description('Stream a Hugging Face model into an OCI registry, one tar layer a file; run it again to go on.')
+    .description(
+      'Stream a Hugging Face model into an OCI registry, one tar layer a file; run it again to go on.',
+    )
     .usage('<model> <target> [options]')
     .argument('[model]', 'org/name, org/name@revision, hf://org/name@revision, or the URL of its page')
     .argument('[target]', 'registry[:port]/repository[:tag], or oci:DIRECTORY[:tag]')
     .addOption(new Option('--hf-repo <name>', 'the model').env('HF_REPO'))
-    .addOption(new Option('--hf-revision <revision>', 'branch, tag or commit (default: main)').env('HF_REVISION'))
+    .addOption(
+      new Option('--hf-revision <revision>', 'branch, tag or commit (default: main)').env('HF_REVISION'),
+    )
     .addOption(new Option('--hf-endpoint <url>', 'a mirror of the hub').env('HF_ENDPOINT'))
     .addOption(new Option('--registry <host>', "the target's registry").env('REGISTRY'))
     .addOption(new Option('--target-repo <path>', "the target's repository").env('TARGET_REPO'))
-    .addOption(new Option('--target-tag <tag>', "the image's tag (default: first 12 digits of the commit)").env('TARGET_TAG'))
-    .addOption(listOption('--also-tag <tags>', 'more tags, written after the first; these move').env('ALSO_TAG'))
+    .addOption(
+      new Option('--target-tag <tag>', "the image's tag (default: first 12 digits of the commit)").env(
+        'TARGET_TAG',
+      ),
+    )
+    .addOption(
+      listOption('--also-tag <tags>', 'more tags, written after the first; these move').env('ALSO_TAG'),
+    )
     .addOption(listOption('--include <globs>', 'only these paths').env('ALLOW_PATTERNS'))
     .addOption(listOption('--exclude <globs>', 'not these paths').env('IGNORE_PATTERNS'))
     .addOption(listOption('--allow-patterns <globs>', 'the same as --include').hideHelp())
@@ -51,17 +61,38 @@ export function pushCommand(): Command {
         .default('all')
         .env('WEIGHTS'),
     )
-    .addOption(new Option('--layer-prefix <dir>', 'directory in the image').default('models/').env('LAYER_PREFIX'))
-    .addOption(new Option('--platform <os/arch>', 'platform of the image').default('linux/amd64').env('PLATFORM'))
+    .addOption(
+      new Option('--layer-prefix <dir>', 'directory in the image').default('models/').env('LAYER_PREFIX'),
+    )
+    .addOption(
+      new Option('--platform <os/arch>', 'platform of the image').default('linux/amd64').env('PLATFORM'),
+    )
     .addOption(numberOption('--workers <n>', 'layers in flight, 1 to 32').default(4).env('WORKERS'))
     .addOption(
-      new Option('--upload <manner>', 'how bytes are sent').choices(['auto', 'stream', 'chunked']).default('auto').env('UPLOAD'),
+      new Option('--upload <manner>', 'how bytes are sent')
+        .choices(['auto', 'stream', 'chunked'])
+        .default('auto')
+        .env('UPLOAD'),
     )
-    .addOption(numberOption('--chunk-mib <n>', "size of an upload's chunks in MiB").default(16).env('CHUNK_MIB'))
-    .addOption(new Option('--state-file <path>', 'where progress is kept (default: a file of its own)').env('STATE_FILE'))
+    .addOption(
+      numberOption('--chunk-mib <n>', "size of an upload's chunks in MiB").default(16).env('CHUNK_MIB'),
+    )
+    .addOption(
+      new Option('--state-file <path>', 'where progress is kept (default: a file of its own)').env(
+        'STATE_FILE',
+      ),
+    )
     .option('--no-state', 'keep no progress')
-    .addOption(numberOption('--hf-max-retries <n>', 'attempts in a row without progress').default(10).env('HF_MAX_RETRIES'))
-    .addOption(numberOption('--oci-max-retries <n>', 'attempts in a row without progress').default(10).env('OCI_MAX_RETRIES'))
+    .addOption(
+      numberOption('--hf-max-retries <n>', 'attempts in a row without progress')
+        .default(10)
+        .env('HF_MAX_RETRIES'),
+    )
+    .addOption(
+      numberOption('--oci-max-retries <n>', 'attempts in a row without progress')
+        .default(10)
+        .env('OCI_MAX_RETRIES'),
+    )
     .addOption(new Option('--fail-fast', 'one failed layer stops the others (default)').env('FAIL_FAST'))
     .addOption(new Option('--continue-on-error', 'finish the other layers first').conflicts('failFast'))
     .addOption(new Option('--force', 'move a tag that points elsewhere; transfer again').env('FORCE'))
@@ -135,12 +166,16 @@ export function readOptions(
 }
 
 /** Model and target, each from its argument or its options; a lone argument beside `--hf-repo` is the target. */
-function placed(positional: (string | undefined)[], given: Record<string, string | undefined>): [string, string] {
+function placed(
+  positional: (string | undefined)[],
+  given: Record<string, string | undefined>,
+): [string, string] {
   const args = positional.filter((arg) => arg !== undefined);
   if (args.length === 1 && given.hfRepo !== undefined) args.unshift(given.hfRepo);
   const [model = given.hfRepo, argument] = args;
   const { registry, targetRepo } = given;
-  if (registry !== undefined && targetRepo === undefined && argument === undefined) throw missing('--target-repo');
+  if (registry !== undefined && targetRepo === undefined && argument === undefined)
+    throw missing('--target-repo');
   const target = argument ?? (targetRepo === undefined ? undefined : joined(registry, targetRepo));
   if (!model) throw missing('<model>');
   if (!target) throw missing('<target>');

@@ -4,6 +4,7 @@ import { asBoxcarError, BoxcarError, printable } from '../errors.ts';
 import type { PublishEvent, PublishResult } from '../publish/events.ts';
 import { planPush, push } from '../publish/push.ts';
 import { cleanEnvironment, type PushCommandOptions, pushCommand, readOptions } from './push-command.ts';
+import { plainJson } from './reporters/plain-text.ts';
 import { renderPlan } from './reporters/plan.ts';
 import { createReporter, type Reporter, styleFor } from './reporters/reporter.ts';
 import { failureJson, writeResult } from './reporters/results.ts';
@@ -53,14 +54,24 @@ async function runPush(read: () => PushCommandOptions, args: string[]): Promise<
     } else {
       const result = await push({ ...options.push, onEvent, signal: signals.signal });
       reporter.close();
-      const destination = { json, style: styleFor(style, process.stderr, process.env), stdout: process.stdout };
+      const destination = {
+        json,
+        style: styleFor(style, process.stderr, process.env),
+        stdout: process.stdout,
+      };
       await writeResult(result, { ...destination, env: process.env });
     }
     return 0;
   } catch (thrown) {
     const error = goesOn(asBoxcarError(thrown), args);
     const exitCode = error.code === 'stopped' ? signals.exitCode : error.exitCode;
-    reporter ??= createReporter({ style: 'text', quiet: false, verbose: false, stderr: process.stderr, env: process.env });
+    reporter ??= createReporter({
+      style: 'text',
+      quiet: false,
+      verbose: false,
+      stderr: process.stderr,
+      env: process.env,
+    });
     reporter.error(error, exitCode);
     if (json) process.stdout.write(failureJson(error, exitCode, known));
     return exitCode;
@@ -77,15 +88,24 @@ async function dryRun(
 ): Promise<void> {
   const plan = await planPush({ ...options.push, onEvent, signal });
   if (options.json) {
-    process.stdout.write(`${JSON.stringify(plan)}\n`);
+    process.stdout.write(`${plainJson(JSON.stringify(plan))}\n`);
     return;
   }
   const { model, commit, tags, layers, size } = plan;
   const target = plan.imageRef.slice(0, -(tags[0]?.length ?? 0) - 1);
-  const upload = options.push.upload === 'chunked' ? `chunks of ${options.push.chunkMib} MiB` : 'one stream a layer';
+  const upload =
+    options.push.upload === 'chunked' ? `chunks of ${options.push.chunkMib} MiB` : 'one stream a layer';
   process.stdout.write(
     renderPlan(
-      { type: 'planned', layers, size, reused: 0, toTransfer: size, workers: options.push.workers ?? 4, upload },
+      {
+        type: 'planned',
+        layers,
+        size,
+        reused: 0,
+        toTransfer: size,
+        workers: options.push.workers ?? 4,
+        upload,
+      },
       { type: 'resolved', model, commit, target, tag: tags[0] ?? '' },
     ),
   );
@@ -105,7 +125,9 @@ function remember(known: Partial<PublishResult>, event: PublishEvent): void {
 /** A stopped push says the very command that goes on. */
 function goesOn(error: BoxcarError, args: string[]): BoxcarError {
   if (error.code !== 'stopped') return error;
-  const command = ['boxcar', ...args].map((arg) => (/^[\w@%+=:,./-]+$/.test(arg) ? arg : `'${arg.replaceAll("'", "'\\''")}'`));
+  const command = ['boxcar', ...args].map((arg) =>
+    /^[\w@%+=:,./-]+$/.test(arg) ? arg : `'${arg.replaceAll("'", "'\\''")}'`,
+  );
   const hint = `everything sent so far is saved; to go on: ${printable(command.join(' '), 1000)}`;
   return new BoxcarError(error.message, { code: error.code, side: error.side, hint });
 }

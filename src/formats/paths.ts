@@ -11,9 +11,11 @@ export function checkPaths(paths: string[]): void {
     const why = pathFault(path) ?? (seen.has(path) ? 'is listed twice' : undefined);
     if (why) throw refused(path, why);
     seen.add(path);
-    for (let at = path.indexOf('/'); at >= 0; at = path.indexOf('/', at + 1)) directories.add(path.slice(0, at));
+    for (let at = path.indexOf('/'); at >= 0; at = path.indexOf('/', at + 1))
+      directories.add(path.slice(0, at));
   }
-  for (const path of paths) if (directories.has(path)) throw refused(path, 'is listed as a file and as a directory');
+  for (const path of paths)
+    if (directories.has(path)) throw refused(path, 'is listed as a file and as a directory');
 }
 
 /** What is wrong with a relative path, if anything. */

@@ -20,14 +20,17 @@ export function selectFiles(files: ModelFile[], { include, exclude }: Filters): 
   const excluded = matcher(include.includes(alwaysExcluded) ? exclude : [...exclude, alwaysExcluded]);
   const selected = files.filter(({ path }) => included(path) && !excluded(path));
   if (selected.length > 0) return selected;
-  throw new BoxcarError(files.length === 0 ? 'the model has no files' : 'the filters leave none of the files', {
-    code: 'usage',
-    side: 'local',
-    hint:
-      files.length === 0
-        ? 'is this the right revision?'
-        : `of ${files.length} files, ${files.filter(({ path }) => included(path)).length} are included before --exclude; patterns match the whole path`,
-  });
+  throw new BoxcarError(
+    files.length === 0 ? 'the model has no files' : 'the filters leave none of the files',
+    {
+      code: 'usage',
+      side: 'local',
+      hint:
+        files.length === 0
+          ? 'is this the right revision?'
+          : `of ${files.length} files, ${files.filter(({ path }) => included(path)).length} are included before --exclude; patterns match the whole path`,
+    },
+  );
 }
 
 function matcher(patterns: string[]): (path: string) => boolean {

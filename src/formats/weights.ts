@@ -27,11 +27,16 @@ const secondCopy = /^(original|metal)\/|(^|\/)consolidated[^/]*$/i;
 export function keepWeights(files: ModelFile[], choice: WeightFormat): ModelFile[] {
   const chosen = files.filter(({ path }) => weightFormat(path) === choice);
   if (chosen.length === 0) {
-    const has = [...new Set(files.map(({ path }) => weightFormat(path)).filter((format) => format !== undefined))];
+    const has = [
+      ...new Set(files.map(({ path }) => weightFormat(path)).filter((format) => format !== undefined)),
+    ];
     throw new BoxcarError(`the model has no ${choice} weights`, {
       code: 'usage',
       side: 'local',
-      hint: has.length > 0 ? `it has: ${has.join(', ')}` : 'none of its files looks like weights: leave --weights out',
+      hint:
+        has.length > 0
+          ? `it has: ${has.join(', ')}`
+          : 'none of its files looks like weights: leave --weights out',
     });
   }
   const main = chosen.filter(({ path }) => !secondCopy.test(path));
@@ -39,13 +44,16 @@ export function keepWeights(files: ModelFile[], choice: WeightFormat): ModelFile
   return files.filter((file) => kept.has(file) || weightFormat(file.path) === undefined);
 }
 
+/** Bytes that nobody would change a command for. */
+const worthTelling = 10e6;
+
 /** For each format that is there: how many bytes keeping it alone would save. */
 export function possibleSavings(files: ModelFile[]): { format: WeightFormat; bytes: number }[] {
   const all = total(files);
   return weightFormats
     .filter((format) => files.some(({ path }) => weightFormat(path) === format))
     .map((format) => ({ format, bytes: all - total(keepWeights(files, format)) }))
-    .filter(({ bytes }) => bytes > 0);
+    .filter(({ bytes }) => bytes >= worthTelling);
 }
 
 function weightFormat(path: string): AnyFormat | undefined {

@@ -19,7 +19,10 @@ export class FileReader {
     { model, commit }: { model: string; commit: string },
     file: ModelFile,
     budget: PrefetchBudget,
-    { patience = hub.patience, onRead = () => {} }: { patience?: PatienceOptions; onRead?: (bytes: number) => void } = {},
+    {
+      patience = hub.patience,
+      onRead = () => {},
+    }: { patience?: PatienceOptions; onRead?: (bytes: number) => void } = {},
   ) {
     this.#file = file;
     this.#location = new FileLocation(hub, model, commit, file.path);

@@ -1,5 +1,5 @@
 import type { BoxcarError } from '../errors.ts';
-import { header, type HttpClient, type HttpRequest, type HttpResponse, statusError } from '../http/client.ts';
+import { type HttpClient, type HttpRequest, type HttpResponse, header, statusError } from '../http/client.ts';
 import { redirectTarget } from '../http/redirect.ts';
 import { Patience, type PatienceOptions } from '../http/retry.ts';
 
@@ -27,7 +27,12 @@ export function hubFetch(hub: Hub, what: string, signal?: AbortSignal): typeof f
     for (;;) {
       try {
         const url = new URL(input instanceof Request ? input.url : input);
-        const answer = await follow(hub, { method: 'GET', url, headers: { accept: 'application/json' }, signal });
+        const answer = await follow(hub, {
+          method: 'GET',
+          url,
+          headers: { accept: 'application/json' },
+          signal,
+        });
         if (answer.status !== 200) throw await hubError(hub, answer, what);
         const body = await answer.bytes(metadataLimit);
         const link = header(answer.headers, 'link');
@@ -75,11 +80,16 @@ export async function hubError(hub: Hub, answer: HttpResponse, what: string): Pr
     });
   }
   if (status === 404) {
-    return statusError('hub', answer, code === 'RevisionNotFound' ? `${what}: no such revision` : `${what}: not found`, {
-      code: 'not-found',
-      hint: 'check the name and the revision (a branch, a tag or a commit) on the hub',
-      transient: false,
-    });
+    return statusError(
+      'hub',
+      answer,
+      code === 'RevisionNotFound' ? `${what}: no such revision` : `${what}: not found`,
+      {
+        code: 'not-found',
+        hint: 'check the name and the revision (a branch, a tag or a commit) on the hub',
+        transient: false,
+      },
+    );
   }
   if (status === 429) {
     return statusError('hub', answer, 'the hub limits the rate of requests', {

@@ -28,7 +28,12 @@ export function parseModelReference(text: string): ModelReference {
 
 /** Whether git could have such a branch, tag or commit (git-check-ref-format(1), the parts that matter in a URL). */
 export function isRevision(text: string): boolean {
-  return /^[^\s~^:?*[\\\0-\x1f\x7f]+$/.test(text) && !text.includes('..') && !text.startsWith('/') && !text.endsWith('/');
+  return (
+    /^[^\s~^:?*[\\\0-\x1f\x7f]+$/.test(text) &&
+    !text.includes('..') &&
+    !text.startsWith('/') &&
+    !text.endsWith('/')
+  );
 }
 
 function fromName(text: string): ModelReference {

@@ -86,7 +86,8 @@ async function resolveRevision(
   try {
     return await ask(revision);
   } catch (error) {
-    const shortened = error instanceof BoxcarError && error.code === 'not-found' && /^[0-9a-f]{4,39}$/i.test(revision);
+    const shortened =
+      error instanceof BoxcarError && error.code === 'not-found' && /^[0-9a-f]{4,39}$/i.test(revision);
     const commit = shortened ? await findCommit(hub, model, revision.toLowerCase(), signal) : undefined;
     if (!commit) throw error;
     return ask(commit);

@@ -13,7 +13,10 @@ export interface HubToken {
  * `HUGGING_FACE_HUB_TOKEN`, then a file: `HF_TOKEN_PATH`, `$HF_HOME/token`, `$XDG_CACHE_HOME/huggingface/token`,
  * `~/.cache/huggingface/token`. `HF_HUB_DISABLE_IMPLICIT_TOKEN` skips the files.
  */
-export async function findHubToken(env: NodeJS.ProcessEnv, home = env.HOME ?? homedir()): Promise<HubToken | undefined> {
+export async function findHubToken(
+  env: NodeJS.ProcessEnv,
+  home = env.HOME ?? homedir(),
+): Promise<HubToken | undefined> {
   for (const name of ['HF_TOKEN', 'HUGGING_FACE_HUB_TOKEN']) {
     const token = clean(env[name]);
     if (token) return { token, source: name };

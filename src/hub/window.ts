@@ -1,5 +1,5 @@
 import { BoxcarError } from '../errors.ts';
-import { header, type HttpResponse } from '../http/client.ts';
+import { type HttpResponse, header } from '../http/client.ts';
 import { Patience, type PatienceOptions } from '../http/retry.ts';
 import { type FileLocation, listedOtherwise } from './file-location.ts';
 import type { ModelFile } from './model-file.ts';
@@ -15,7 +15,10 @@ export class RangeIgnored extends Error {
 
   /** When even that was cut: worth another try from the start. */
   asFailure(): BoxcarError {
-    return oddAnswer(this.#answer, 'it is the whole file, so that a cut transfer starts from its first byte again');
+    return oddAnswer(
+      this.#answer,
+      'it is the whole file, so that a cut transfer starts from its first byte again',
+    );
   }
 }
 
@@ -55,7 +58,11 @@ export async function* readWindow(
 }
 
 /** The body of an answer that starts at byte `from` of the file; everything else is refused. */
-async function rangeBody(answer: HttpResponse, file: ModelFile, from: number): Promise<AsyncIterable<Buffer>> {
+async function rangeBody(
+  answer: HttpResponse,
+  file: ModelFile,
+  from: number,
+): Promise<AsyncIterable<Buffer>> {
   const fault = faultOf(answer, file, from);
   if (fault) {
     await answer.discard();
@@ -79,7 +86,10 @@ function faultOf(answer: HttpResponse, file: ModelFile, from: number): Error | u
   // RFC 9110 section 14.4.
   const range = /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec(header(answer.headers, 'content-range') ?? '');
   if (!range || Number(range[1]) !== from) {
-    return oddAnswer(answer, `Content-Range is ${header(answer.headers, 'content-range') ?? 'missing'}, not from ${from}`);
+    return oddAnswer(
+      answer,
+      `Content-Range is ${header(answer.headers, 'content-range') ?? 'missing'}, not from ${from}`,
+    );
   }
   if (range[3] !== '*' && Number(range[3]) !== size) {
     return listedOtherwise(path, `it has ${range[3]} bytes instead of ${size}`, answer);

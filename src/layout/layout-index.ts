@@ -1,8 +1,8 @@
-import { open, readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import extensions from 'fs-native-extensions';
 import pLimit from 'p-limit';
 import writeFileAtomic from 'write-file-atomic';
+import { Lock } from '../disk/lock.ts';
 import { BoxcarError } from '../errors.ts';
 import { type Descriptor, mediaTypes } from '../oci/descriptor.ts';
 
@@ -19,39 +19,44 @@ interface Index {
 
 /** `oci-layout` and `index.json` of an image layout: which tag names which manifest. */
 export class LayoutIndex {
-  readonly #directory: string;
+  readonly #layout: string;
   readonly #path: string;
   readonly #one = pLimit(1);
 
   constructor(directory: string) {
-    this.#directory = directory;
+    this.#layout = join(directory, 'oci-layout');
     this.#path = join(directory, 'index.json');
   }
 
   async prepare(): Promise<void> {
     await this.#read();
-    await writeFileAtomic(join(this.#directory, 'oci-layout'), layoutVersion, { fsync: true, mode: 0o644 });
+    await writeFile(this.#layout, layoutVersion, { flag: 'wx', mode: 0o644 }).catch(
+      (error: NodeJS.ErrnoException) => {
+        if (error.code !== 'EEXIST') throw error;
+      },
+    );
   }
 
   /** The manifest that a tag or a digest names. */
   async find(reference: string): Promise<Descriptor | undefined> {
     const { manifests } = await this.#read();
-    return manifests.find((entry) => entry.annotations?.[refName] === reference || entry.digest === reference);
+    return manifests.find(
+      (entry) => entry.annotations?.[refName] === reference || entry.digest === reference,
+    );
   }
 
   /** Points a tag to a manifest; other entries stay. Safe against other processes that do the same. */
   tag(tag: string, descriptor: Descriptor): Promise<void> {
     return this.#one(async () => {
-      const lock = await open(join(this.#directory, '.boxcar-index.lock'), 'a+', 0o644);
+      const lock = await Lock.wait(this.#layout);
       try {
-        await extensions.waitForLock(lock.fd);
         const index = await this.#read();
         const others = index.manifests.filter((entry) => entry.annotations?.[refName] !== tag);
         const entry = { ...descriptor, annotations: { [refName]: tag } };
         const text = JSON.stringify({ ...index, manifests: [...others, entry] }, undefined, 2);
         await writeFileAtomic(this.#path, text, { fsync: true, mode: 0o644 });
       } finally {
-        await lock.close();
+        await lock.release();
       }
     });
   }

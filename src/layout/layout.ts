@@ -66,7 +66,8 @@ export class Layout {
    */
   async upload(body: BlobBody, options: BlobOptions): Promise<Digest> {
     const saved = options.saved?.location;
-    const path = saved && isPartial(saved) ? join(this.directory, saved) : join(this.directory, partialName());
+    const path =
+      saved && isPartial(saved) ? join(this.directory, saved) : join(this.directory, partialName());
     return this.#onDisk(async () => {
       const file = await open(path, 'a', 0o644);
       try {
@@ -109,10 +110,14 @@ export class Layout {
   }
 
   async putBlob(bytes: Buffer): Promise<void> {
-    await this.#onDisk(() => writeFileAtomic(this.#blob(digestOf(bytes)), bytes, { fsync: true, mode: 0o644 }));
+    await this.#onDisk(() =>
+      writeFileAtomic(this.#blob(digestOf(bytes)), bytes, { fsync: true, mode: 0o644 }),
+    );
   }
 
-  async manifest(reference: string): Promise<{ digest: Digest; mediaType: string; bytes: Buffer } | undefined> {
+  async manifest(
+    reference: string,
+  ): Promise<{ digest: Digest; mediaType: string; bytes: Buffer } | undefined> {
     const entry = await this.#onDisk(() => this.#index.find(reference));
     if (!entry) return undefined;
     const bytes = await readFile(this.#blob(entry.digest)).catch(() => undefined);
@@ -139,7 +144,10 @@ export class Layout {
       throw new BoxcarError(`the image layout ${this.directory} cannot be written: ${message}`, {
         code: code === 'ENOSPC' || code === 'EIO' ? 'registry-failed' : 'usage',
         side: 'local',
-        hint: code === 'ENOSPC' ? 'make room: what is written already is kept' : 'give a directory that you may write to',
+        hint:
+          code === 'ENOSPC'
+            ? 'make room: what is written already is kept'
+            : 'give a directory that you may write to',
         cause: error,
       });
     }

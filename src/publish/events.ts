@@ -80,8 +80,18 @@ export type PublishEvent =
     }
   /** Something worth saying that is not a failure. `detail` is for `--verbose`. */
   | { type: 'notice'; level: 'detail' | 'info' | 'warning'; message: string }
-  | { type: 'layer-started'; path: string; size: number; /** Byte of the layer it goes on from. */ from: number }
-  | { type: 'layer-progress'; path: string; size: number; /** Bytes of the layer handed to the registry. */ offset: number }
+  | {
+      type: 'layer-started';
+      path: string;
+      size: number /** Byte of the layer it goes on from. */;
+      from: number;
+    }
+  | {
+      type: 'layer-progress';
+      path: string;
+      size: number /** Bytes of the layer handed to the registry. */;
+      offset: number;
+    }
   | {
       type: 'layer-retry';
       path: string;
@@ -93,9 +103,18 @@ export type PublishEvent =
       offset: number;
       error: BoxcarError;
     }
-  | { type: 'layer-done'; result: LayerResult; /** For a reused layer: where it was found. */ source?: string }
+  | {
+      type: 'layer-done';
+      result: LayerResult /** For a reused layer: where it was found. */;
+      source?: string;
+    }
   | { type: 'layer-failed'; path: string; size: number; error: BoxcarError }
-  | { type: 'tagged'; tag: string; digest: Digest; /** False when the tag already pointed there. */ moved: boolean }
+  | {
+      type: 'tagged';
+      tag: string;
+      digest: Digest /** False when the tag already pointed there. */;
+      moved: boolean;
+    }
   | { type: 'done'; result: PublishResult };
 
 export type PublishListener = (event: PublishEvent) => void;

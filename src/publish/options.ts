@@ -124,7 +124,10 @@ function checkEndpoint(text: string, page: string | undefined): string {
   const endpoint = parseEndpoint(text);
   const known = [new URL(endpoint).origin, defaultEndpoint, 'https://www.huggingface.co', 'https://hf.co'];
   if (page === undefined || known.includes(page)) return endpoint;
-  throw usage(`the model's page is on ${page}, the hub in use is ${endpoint}`, `give --hf-endpoint ${page} as well`);
+  throw usage(
+    `the model's page is on ${page}, the hub in use is ${endpoint}`,
+    `give --hf-endpoint ${page} as well`,
+  );
 }
 
 function checkRevision(revision: string | undefined): string | undefined {
@@ -133,7 +136,11 @@ function checkRevision(revision: string | undefined): string | undefined {
 }
 
 /** The same thing said in two places must be one thing. */
-function agreed(what: string, inReference: string | undefined, option: string | undefined): string | undefined {
+function agreed(
+  what: string,
+  inReference: string | undefined,
+  option: string | undefined,
+): string | undefined {
   if (inReference !== undefined && option !== undefined && inReference !== option) {
     throw usage(`two different ${what}s: ${inReference} and ${option}`, `give the ${what} once`);
   }
@@ -144,7 +151,8 @@ function agreed(what: string, inReference: string | undefined, option: string | 
 function checkPrefix(text: string): string {
   const prefix = text.replace(/^\/+|\/+$/g, '');
   const fault = prefix === '' ? undefined : pathFault(prefix);
-  if (fault) throw usage(`--layer-prefix ${fault}: ${JSON.stringify(text)}`, 'give a directory such as models/');
+  if (fault)
+    throw usage(`--layer-prefix ${fault}: ${JSON.stringify(text)}`, 'give a directory such as models/');
   return prefix === '' ? '' : `${prefix}/`;
 }
 

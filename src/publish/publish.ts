@@ -79,7 +79,11 @@ async function sameImageThere(
 }
 
 /** Every layer, in the plan's order, brought into the target: as many at a time as there are workers, large ones first. */
-async function settleLayers(job: Publish, state: StateFile | undefined, stopping: Stopping): Promise<Transferred[]> {
+async function settleLayers(
+  job: Publish,
+  state: StateFile | undefined,
+  stopping: Stopping,
+): Promise<Transferred[]> {
   const { plan, workers, failFast, emit } = job;
   const results = new Map<LayerPlan, Transferred>();
   const failures: { path: string; error: BoxcarError }[] = [];
@@ -151,8 +155,10 @@ function finish(job: Publish, layers: Transferred[], digest: Digest, started: nu
 }
 
 function totalsOf(layers: Transferred[], seconds: number): Totals {
-  const sum = (value: (layer: Transferred) => number) => layers.reduce((total, layer) => total + value(layer), 0);
-  const count = (outcome: LayerResult['outcome']) => layers.filter((layer) => layer.outcome === outcome).length;
+  const sum = (value: (layer: Transferred) => number) =>
+    layers.reduce((total, layer) => total + value(layer), 0);
+  const count = (outcome: LayerResult['outcome']) =>
+    layers.filter((layer) => layer.outcome === outcome).length;
   const transferSeconds = sum((layer) => layer.seconds);
   return {
     layers: layers.length,
@@ -165,7 +171,8 @@ function totalsOf(layers: Transferred[], seconds: number): Totals {
     bytesRead: sum((layer) => layer.bytesRead),
     seconds,
     retries: sum((layer) => layer.retries),
-    waitingForHub: transferSeconds > 0 ? Math.min(1, sum((layer) => layer.waitedMs) / 1000 / transferSeconds) : 0,
+    waitingForHub:
+      transferSeconds > 0 ? Math.min(1, sum((layer) => layer.waitedMs) / 1000 / transferSeconds) : 0,
   };
 }
 
@@ -225,13 +232,16 @@ function tagTaken(imageRef: string, manifest: Buffer): BoxcarError {
 
 function layersFailed(failures: { path: string; error: BoxcarError }[], layers: number): BoxcarError {
   const [first] = failures;
-  return new BoxcarError(`${failures.length} of ${layers} layers failed, first ${first?.path}: ${first?.error.message}`, {
-    code: 'layers-failed',
-    side: first?.error.side ?? 'local',
-    hint: 'nothing was tagged; the other layers are saved: run the same command to go on',
-    cause: first?.error,
-    ...(first?.error.request ? { request: first.error.request } : {}),
-  });
+  return new BoxcarError(
+    `${failures.length} of ${layers} layers failed, first ${first?.path}: ${first?.error.message}`,
+    {
+      code: 'layers-failed',
+      side: first?.error.side ?? 'local',
+      hint: 'nothing was tagged; the other layers are saved: run the same command to go on',
+      cause: first?.error,
+      ...(first?.error.request ? { request: first.error.request } : {}),
+    },
+  );
 }
 
 /** What a runtime may refuse although registries take it (formats.md, 5.9). */

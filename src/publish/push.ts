@@ -3,8 +3,8 @@ import type { Dispatcher } from 'undici';
 import { type Plan, planModelcar } from '../formats/modelcar.ts';
 import { selectFiles } from '../formats/selection.ts';
 import { keepWeights, possibleSavings } from '../formats/weights.ts';
-import { createDispatcher } from '../http/dispatcher.ts';
 import { HttpClient } from '../http/client.ts';
+import { createDispatcher } from '../http/dispatcher.ts';
 import { FileReader } from '../hub/file-reader.ts';
 import type { Hub } from '../hub/hub.ts';
 import type { ModelFile, Snapshot } from '../hub/model-file.ts';
@@ -107,14 +107,22 @@ async function openHub(checked: CheckedOptions, dispatcher: Dispatcher): Promise
 }
 
 async function openTarget(checked: CheckedOptions, dispatcher: Dispatcher): Promise<Target> {
-  const { target, env, stallMs, ociMaxRetries, backoffMs, plainHttp, upload, chunkSize, emit, signal } = checked;
+  const { target, env, stallMs, ociMaxRetries, backoffMs, plainHttp, upload, chunkSize, emit, signal } =
+    checked;
   if (target.kind === 'layout') return new Layout(target.directory);
   const { registry, repository } = target;
   const credentials = await findCredentials({ registry, repository, env });
   emit(detail(`credentials for ${registry}: ${credentials.source}`));
   const scheme = plainHttp ? 'http' : target.scheme;
   const origin = await registryOrigin({ registry, scheme, dispatcher, userAgent }, signal);
-  const authorizer = new Authorizer({ registry: new URL(origin), repository, credentials, dispatcher, stallMs, userAgent });
+  const authorizer = new Authorizer({
+    registry: new URL(origin),
+    repository,
+    credentials,
+    dispatcher,
+    stallMs,
+    userAgent,
+  });
   const http = new HttpClient({
     side: 'registry',
     dispatcher,
@@ -124,7 +132,10 @@ async function openTarget(checked: CheckedOptions, dispatcher: Dispatcher): Prom
     authorize: (url, abort) => authorizer.authorize(url, abort),
   });
   const patience = { limit: ociMaxRetries, ...(backoffMs === undefined ? {} : { baseMs: backoffMs }) };
-  return new RegistryTarget(new Repository(repository, http, authorizer, patience), new UploadManner(upload, chunkSize));
+  return new RegistryTarget(
+    new Repository(repository, http, authorizer, patience),
+    new UploadManner(upload, chunkSize),
+  );
 }
 
 async function planSnapshot(checked: CheckedOptions, snapshot: Snapshot): Promise<Plan> {
@@ -133,7 +144,10 @@ async function planSnapshot(checked: CheckedOptions, snapshot: Snapshot): Promis
   const files = weights === 'all' ? filtered : keepWeights(filtered, weights);
   const [best] = weights === 'all' ? possibleSavings(files).sort((a, b) => b.bytes - a.bytes) : [];
   const plan = await planModelcar({ ...snapshot, files }, { prefix, platform });
-  if (best) emit(info(`--weights ${best.format} would leave out ${(best.bytes / 1e9).toFixed(1)} GB of other weights`));
+  if (best)
+    emit(
+      info(`--weights ${best.format} would leave out ${(best.bytes / 1e9).toFixed(1)} GB of other weights`),
+    );
   const warning = layerCountWarning(plan);
   if (warning) emit({ type: 'notice', level: 'warning', message: warning });
   return plan;
@@ -154,7 +168,10 @@ function fileOpener(checked: CheckedOptions, hub: Hub, snapshot: Snapshot): Open
   const files = new Map<string, ModelFile>(snapshot.files.map((file) => [file.path, file]));
   return ({ path }, { onRead, onRetry }) => {
     const file = files.get(path) as ModelFile;
-    const reader = new FileReader(hub, snapshot, file, budget, { patience: { ...hub.patience, onRetry }, onRead });
+    const reader = new FileReader(hub, snapshot, file, budget, {
+      patience: { ...hub.patience, onRetry },
+      onRead,
+    });
     return (from, signal) => reader.open(from, signal);
   };
 }
@@ -164,7 +181,8 @@ async function probe(openFile: OpenModelFile, { layers }: Plan): Promise<void> {
   const layer = layers.find(({ fileSize }) => fileSize > 0);
   if (!layer) return;
   const abort = new AbortController();
-  for await (const _ of openFile(layer, { onRead() {}, onRetry() {} })(layer.fileSize - 1, abort.signal)) break;
+  for await (const _ of openFile(layer, { onRead() {}, onRetry() {} })(layer.fileSize - 1, abort.signal))
+    break;
 }
 
 async function openStateFile(
@@ -187,7 +205,9 @@ async function openStateFile(
   }
 }
 
-const version: string = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')).version;
+const version: string = JSON.parse(
+  readFileSync(new URL('../../package.json', import.meta.url), 'utf8'),
+).version;
 const userAgent = `boxcar/${version} node/${process.versions.node}`;
 
 function detail(message: string): PublishEvent {

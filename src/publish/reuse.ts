@@ -24,7 +24,8 @@ export async function finishedEarlier(
   signal: AbortSignal,
 ): Promise<Digest | undefined> {
   const known = state?.layer(layer.name);
-  if (!known?.digest || known.contentId !== layer.contentId || known.size !== layerSize(layer)) return undefined;
+  if (!known?.digest || known.contentId !== layer.contentId || known.size !== layerSize(layer))
+    return undefined;
   return (await target.hasBlob(known.digest, signal)) ? known.digest : undefined;
 }
 

@@ -1,6 +1,6 @@
+import type { Digest } from '../oci/digest.ts';
 import type { UploadBody } from '../registry/body-cursor.ts';
 import type { UploadOptions } from '../registry/upload.ts';
-import type { Digest } from '../oci/digest.ts';
 
 /** Where an image is published to: a registry's repository or an image layout directory. */
 export interface Target {

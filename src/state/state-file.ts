@@ -3,7 +3,7 @@ import { access, constants, mkdir, readFile, rename } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import writeFileAtomic from 'write-file-atomic';
-import { Lock } from './lock.ts';
+import { Lock } from '../disk/lock.ts';
 import { type LayerState, type PublishState, type StateIdentity, stateFault } from './state-schema.ts';
 
 /** Shortest time between two writes, in ms; a slow disk gets more, so that writing takes at most a twentieth of the time. */
@@ -12,7 +12,10 @@ const writeEveryMs = 100;
 /** Where the state of a publish is kept unless the user says otherwise (XDG Base Directory Specification). */
 export function defaultStatePath(identity: StateIdentity, env: NodeJS.ProcessEnv): string {
   const base = env.XDG_STATE_HOME || join(env.HOME || homedir(), '.local', 'state');
-  const key = createHash('sha256').update(JSON.stringify(Object.values(identity))).digest('hex').slice(0, 12);
+  const key = createHash('sha256')
+    .update(JSON.stringify(Object.values(identity)))
+    .digest('hex')
+    .slice(0, 12);
   const name = identity.model.replace(/[^\w.-]+/g, '--');
   return join(base, 'boxcar', `${name}-${identity.commit.slice(0, 12)}-${key}.json`);
 }
@@ -106,7 +109,8 @@ export class StateFile {
 
   #failed = false;
   #fail(error: Error): void {
-    if (!this.#failed) this.#onFailure(`the state file ${this.path} cannot be written (${error.message}): going on without`);
+    if (!this.#failed)
+      this.#onFailure(`the state file ${this.path} cannot be written (${error.message}): going on without`);
     this.#failed = true;
   }
 }
@@ -144,7 +148,9 @@ function understand(text: string, identity: StateIdentity): PublishState | { kin
   if (fault) return { kind: 'damaged', fault: `is damaged (${fault})` };
   const state = value as PublishState;
   const other = (['model', 'commit', 'target'] as const).find((key) => state[key] !== identity[key]);
-  return other ? { kind: 'foreign', fault: `belongs to another publish (its ${other} is ${state[other]})` } : state;
+  return other
+    ? { kind: 'foreign', fault: `belongs to another publish (its ${other} is ${state[other]})` }
+    : state;
 }
 
 async function keepBeside(path: string, kind: string): Promise<string> {

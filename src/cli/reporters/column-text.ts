@@ -24,7 +24,7 @@ export function fit(name: string, columns: number): string {
 function shortened(name: string, columns: number): string {
   const stem = name.replace(/(?<=.)\.[^./]{1,12}$/, '');
   if (width(stem) < columns) return `${stem}…`;
-  const start = cut(stem, Math.floor((columns - 1) / 3));
+  const start = cut(stem, Math.floor((columns - 1) / 4));
   return `${start}…${cutStart(stem, columns - 1 - width(start))}`;
 }
 

@@ -35,7 +35,7 @@ export class JsonReporter implements Reporter {
 
   event(event: PublishEvent): void {
     this.#transfers.apply(event, this.#now());
-    if (event.type === 'layer-started') this.#cadence.told(event.path);
+    if (event.type === 'layer-started' || event.type === 'layer-retry') this.#cadence.told(event.path);
     if (event.type === 'layer-done') this.#cadence.forget(event.result.path);
     if (event.type === 'layer-failed') this.#cadence.forget(event.path);
     if (event.type !== 'layer-progress') this.#tell(event);

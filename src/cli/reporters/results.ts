@@ -63,19 +63,23 @@ export interface ResultDestination {
 }
 
 /**
- * Everything a successful push leaves for scripts, on stdout and in `$GITHUB_OUTPUT`.
+ * Everything a successful push leaves for scripts: first in `$GITHUB_OUTPUT`, then on stdout, which stays empty when
+ * the former fails and so never holds both a result and an error.
  *
- * @throws BoxcarError `unexpected` when `$GITHUB_OUTPUT` cannot be written; stdout has the results by then
+ * @throws BoxcarError `unexpected` when `$GITHUB_OUTPUT` cannot be written
  */
 export async function writeResult(result: PublishResult, to: ResultDestination): Promise<void> {
+  const file = to.env.GITHUB_OUTPUT;
+  if (file) await appendOutputs(file, result);
   const lines = () => `${to.style === 'azure' ? azureVariables(result) : ''}${resultLines(result)}`;
   to.stdout.write(to.json ? resultJson(result) : lines());
-  const file = to.env.GITHUB_OUTPUT;
-  if (!file) return;
+}
+
+async function appendOutputs(file: string, result: PublishResult): Promise<void> {
   try {
     await appendFile(file, githubOutputs(result));
   } catch (cause) {
-    throw new BoxcarError('the image is published, but its references could not be added to $GITHUB_OUTPUT', {
+    throw new BoxcarError(`${result.imageRef} is published, but $GITHUB_OUTPUT cannot be written`, {
       code: 'unexpected',
       side: 'local',
       hint: 'the same command tries again and transfers nothing',

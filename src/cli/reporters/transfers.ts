@@ -2,8 +2,6 @@ import type { BoxcarError } from '../../errors.ts';
 import type { PublishEvent } from '../../publish/events.ts';
 import { Rate, secondsLeft } from './rate.ts';
 
-type EventOf<T extends PublishEvent['type']> = Extract<PublishEvent, { type: T }>;
-
 export interface Retry {
   attempt: number;
   of: number;
@@ -25,7 +23,7 @@ export class Transfer {
   retry: Retry | undefined;
   readonly rate: Rate;
 
-  constructor({ path, size, from }: EventOf<'layer-started'>, now: number) {
+  constructor(path: string, size: number, from: number, now: number) {
     this.path = path;
     this.size = size;
     this.offset = from;
@@ -59,6 +57,8 @@ export class Transfers {
   /** Bytes of all layers that can still end well. */
   size = 0;
   #settledBytes = 0;
+  /** Bytes of each planned layer, by path. */
+  readonly #sizes = new Map<string, number>();
   /** From the first layer in flight on: the time before it says nothing about speed. */
   #rate: Rate | undefined;
 
@@ -66,14 +66,16 @@ export class Transfers {
     if (event.type === 'planned') {
       this.planned = event.layers.length;
       this.size = event.size;
+      for (const { path, size } of event.layers) this.#sizes.set(path, size);
     } else if (event.type === 'layer-started') {
-      this.#rate ??= new Rate(now);
-      this.inFlight.set(event.path, new Transfer(event, now));
+      this.#start(event.path, event.size, event.from, now);
     } else if (event.type === 'layer-progress') {
       this.#rate?.add(this.inFlight.get(event.path)?.moveTo(event.offset, now) ?? 0, now);
     } else if (event.type === 'layer-retry') {
-      const transfer = this.inFlight.get(event.path);
-      if (!transfer) return;
+      // An upload that cannot even be opened is tried again before its layer has started.
+      const { path, offset } = event;
+      const transfer =
+        this.inFlight.get(path) ?? this.#start(path, this.#sizes.get(path) ?? offset, offset, now);
       this.#rate?.add(transfer.moveTo(event.offset, now), now);
       const { attempt, of, error } = event;
       transfer.retry = { attempt, of, error, until: now + event.delayMs };
@@ -84,6 +86,13 @@ export class Transfers {
       this.#settle(event.path);
       this.size -= event.size;
     }
+  }
+
+  #start(path: string, size: number, from: number, now: number): Transfer {
+    const transfer = new Transfer(path, size, from, now);
+    this.#rate ??= new Rate(now);
+    this.inFlight.set(path, transfer);
+    return transfer;
   }
 
   #settle(path: string): void {

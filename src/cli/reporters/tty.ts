@@ -38,7 +38,7 @@ export class TtyReporter implements Reporter {
       const longest = Math.max(this.#longestName, ...event.layers.map(({ path }) => width(plain(path))));
       this.#longestName = Math.min(longestNameShown, longest);
       this.#lines([plannedLine(event), '']);
-    } else if (event.type === 'layer-started') this.#begin();
+    } else if (event.type === 'layer-started' || event.type === 'layer-retry') this.#begin();
     else if (event.type === 'layer-done') {
       this.#layerLine('ok', event.result.path, doneText(event.result, event.source, '  '));
     } else if (event.type === 'layer-failed') {

@@ -1,5 +1,11 @@
 import { type FileHandle, open } from 'node:fs/promises';
 
+/** Native code with prebuilt binaries; a machine without one goes without locks, which is no reason to stop. */
+const native = import('fs-native-extensions').then(
+  (module) => module.default,
+  () => undefined,
+);
+
 /** A lock that dies with its process: held by the kernel on an open file, so that none is ever stale. */
 export class Lock {
   readonly #file: FileHandle;
@@ -15,15 +21,25 @@ export class Lock {
   static async take(path: string): Promise<Lock | number> {
     const file = await open(path, 'a+', 0o600);
     try {
-      // Native code with prebuilt binaries: on a machine without one there is no lock, and no reason to stop.
-      const native = await import('fs-native-extensions').catch(() => undefined);
-      if (native && !native.default.tryLock(file.fd)) {
+      if ((await native)?.tryLock(file.fd) === false) {
         const holder = Number.parseInt(await file.readFile('utf8'), 10);
         await file.close();
         return Number.isInteger(holder) ? holder : 0;
       }
       await file.truncate(0);
       await file.write(`${process.pid}\n`);
+      return new Lock(file);
+    } catch (error) {
+      await file.close().catch(() => {});
+      throw error;
+    }
+  }
+
+  /** Waits for the lock of an existing file, whose content stays. */
+  static async wait(path: string): Promise<Lock> {
+    const file = await open(path, 'r+');
+    try {
+      await (await native)?.waitForLock(file.fd);
       return new Lock(file);
     } catch (error) {
       await file.close().catch(() => {});
