@@ -64,9 +64,7 @@ export function pushCommand(): Command {
     .addOption(
       new Option('--layer-prefix <dir>', 'directory in the image').default('models/').env('LAYER_PREFIX'),
     )
-    .addOption(
-      new Option('--platform <os/arch>', 'platform of the image').default('linux/amd64').env('PLATFORM'),
-    )
+    .addOption(new Option('--platform <os/arch>', 'platform of the image').default('linux/amd64'))
     .addOption(numberOption('--workers <n>', 'layers in flight, 1 to 32').default(4).env('WORKERS'))
     .addOption(
       new Option('--upload <manner>', 'how bytes are sent')

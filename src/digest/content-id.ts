@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { type Sha256, sha256Engine, type Sha256State } from './sha256.ts';
+import { type Sha256, type Sha256State, sha256Engine } from './sha256.ts';
 
 /**
  * What the hub recorded of a file's bytes: the SHA-256 of an LFS file, or the git object id of any other
@@ -19,10 +19,18 @@ export interface ContentHash {
   id(): ContentId;
 }
 
-export async function contentHash(expected: ContentId, size: number, from?: Sha256State): Promise<ContentHash> {
+export async function contentHash(
+  expected: ContentId,
+  size: number,
+  from?: Sha256State,
+): Promise<ContentHash> {
   if (expected.startsWith('git:')) {
     const sha1 = createHash('sha1').update(`blob ${size}\0`);
-    return { update: (bytes) => sha1.update(bytes), save: () => undefined, id: () => `git:${sha1.digest('hex')}` };
+    return {
+      update: (bytes) => sha1.update(bytes),
+      save: () => undefined,
+      id: () => `git:${sha1.digest('hex')}`,
+    };
   }
   const sha256: Sha256 = await (await sha256Engine()).create(from);
   return {

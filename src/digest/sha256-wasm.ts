@@ -38,7 +38,11 @@ class WasmSha256 implements Sha256 {
   save(): Sha256State {
     const saved = viewOf(this.#hasher.save());
     let chain = '';
-    for (let i = 0; i < 8; i++) chain += saved.getUint32(chainAt + 4 * i, true).toString(16).padStart(8, '0');
+    for (let i = 0; i < 8; i++)
+      chain += saved
+        .getUint32(chainAt + 4 * i, true)
+        .toString(16)
+        .padStart(8, '0');
     return { bytes: this.#bytes, chain };
   }
 

@@ -23,7 +23,7 @@ export const annotations = {
 const packing = 'tar-1';
 
 /** A runtime's limit that holds everywhere: dockerd's graph driver takes 125 layers (moby, layer_store.go). */
-export const portableLayers = 125;
+const portableLayers = 125;
 
 export interface PlanOptions {
   /** Directory in the image, ending in `/`, or empty for the root. */
@@ -51,6 +51,13 @@ export async function planModelcar(snapshot: Snapshot, options: PlanOptions): Pr
     layers.push({ path, name, contentId, fileSize: size, header: await tarHeader(name, size) });
   }
   return { snapshot, options, layers, size: layers.reduce((sum, layer) => sum + layerSize(layer), 0) };
+}
+
+/** What a runtime may refuse although registries take it (formats.md, 5.9). */
+export function layerCountWarning(plan: Plan): string | undefined {
+  const layers = plan.layers.length;
+  if (layers <= portableLayers) return undefined;
+  return `${layers} layers: Docker without the containerd store takes ${portableLayers}; containerd, CRI-O and podman take this image up to about 400`;
 }
 
 /** Config and manifest of a plan whose layers' digests are known, in the order of `plan.layers`. */

@@ -1,7 +1,7 @@
 import { type Dispatcher, request } from 'undici';
 import { BoxcarError, printable, type RequestFacts, type Side } from '../errors.ts';
 import { failureOf } from './failure.ts';
-import { retryAfter, isTransientStatus } from './retry.ts';
+import { isTransientStatus, retryAfter } from './retry.ts';
 import { StallWatch } from './stall.ts';
 
 export type Headers = Record<string, string | string[] | undefined>;
@@ -149,7 +149,10 @@ async function serverWords(answer: HttpResponse): Promise<string> {
     return fallback;
   }
   try {
-    const document = JSON.parse(text) as { errors?: { code?: unknown; message?: unknown }[]; error?: unknown };
+    const document = JSON.parse(text) as {
+      errors?: { code?: unknown; message?: unknown }[];
+      error?: unknown;
+    };
     const first = document.errors?.[0];
     if (first) return `${String(first.code ?? '')} "${String(first.message ?? '')}"`.trim();
     if (typeof document.error === 'string') return document.error;

@@ -1,4 +1,4 @@
-import { header, type HttpResponse } from './client.ts';
+import { type HttpResponse, header } from './client.ts';
 
 /**
  * Where a redirect (RFC 9110 section 15.4) points, relative to the URL asked; `undefined` when the answer is none.

@@ -9,14 +9,21 @@ const maxRetryAfterMs = 15 * 60_000;
 
 /** Statuses after which the same request may succeed: RFC 9110 section 15, RFC 6585, and proxies' 52x. */
 export function isTransientStatus(status: number): boolean {
-  return status === 408 || status === 425 || status === 429 || (status >= 500 && status !== 501 && status !== 505);
+  return (
+    status === 408 || status === 425 || status === 429 || (status >= 500 && status !== 501 && status !== 505)
+  );
 }
 
 /**
  * Wait before retry number `attempt` (1 for the first), in ms: full jitter under an exponential cap
  * (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/), or as long as the server said.
  */
-export function retryDelay(attempt: number, retryAfterMs: number | undefined, baseMs: number, random = Math.random): number {
+export function retryDelay(
+  attempt: number,
+  retryAfterMs: number | undefined,
+  baseMs: number,
+  random = Math.random,
+): number {
   const backoff = Math.round(random() * Math.min(maxBackoffMs, baseMs * 2 ** (attempt - 1)));
   return retryAfterMs === undefined ? backoff : Math.min(retryAfterMs, maxRetryAfterMs) + backoff;
 }
@@ -25,7 +32,10 @@ export function retryDelay(attempt: number, retryAfterMs: number | undefined, ba
  * The wait that a server asks for, in ms: `Retry-After` in seconds or as a date (RFC 9110 section 10.2.3), or
  * `t=` of `RateLimit: "resolvers";r=0;t=57` where nothing remains (draft-ietf-httpapi-ratelimit-headers; the hub sends it).
  */
-export function retryAfter(headers: Record<string, string | string[] | undefined>, now = Date.now()): number | undefined {
+export function retryAfter(
+  headers: Record<string, string | string[] | undefined>,
+  now = Date.now(),
+): number | undefined {
   const after = headers['retry-after'];
   if (typeof after === 'string' && after !== '') {
     const seconds = Number(after);

@@ -58,7 +58,7 @@ export class FileReader {
     const ahead: PieceQueue[] = [];
     let next = from;
     for (;;) {
-      const { windows, windowSize } = this.#budget.share;
+      const { windows, windowSize } = this.#budget.share(this.#file.size);
       while (ahead.length < windows && next < this.#file.size) {
         const to = Math.min(this.#file.size, next + windowSize);
         ahead.push(new PieceQueue(this.#read(next, to, signal), windowSize));

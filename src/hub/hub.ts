@@ -26,7 +26,7 @@ export function hubFetch(hub: Hub, what: string, signal?: AbortSignal): typeof f
     const patience = new Patience(hub.patience);
     for (;;) {
       try {
-        const url = new URL(input instanceof Request ? input.url : input);
+        const url = onEndpoint(hub, new URL(input instanceof Request ? input.url : input));
         const answer = await follow(hub, {
           method: 'GET',
           url,
@@ -42,6 +42,14 @@ export function hubFetch(hub: Hub, what: string, signal?: AbortSignal): typeof f
       }
     }
   };
+}
+
+/** A mirror may pass on the public hub's links to a listing's next page: those pages are the mirror's too. */
+function onEndpoint({ endpoint }: Hub, { pathname, search }: URL): URL {
+  const root = new URL(endpoint).pathname.replace(/\/$/, '');
+  return new URL(
+    `${endpoint}${pathname.startsWith(`${root}/`) ? pathname.slice(root.length) : pathname}${search}`,
+  );
 }
 
 /** A request that follows redirects, without credentials beyond the hub's origin. */

@@ -1,10 +1,12 @@
 const mib = 1024 * 1024;
-/** Connections in flight for all files together. */
+/** Connections in flight for all files together, as far as each file may have two. */
 const connections = 16;
+/** What is fetched ahead is lost when the process is killed: windows are small, and an eighth of a file at most. */
+const largestWindow = 4 * mib;
 
 /**
- * Shares a bounded memory among the files being read: few files get several wide windows each, because one connection
- * to a CDN is slower than the link; many files get fewer and smaller ones.
+ * Shares a bounded memory among the files being read: few files get several windows each, because one connection to a
+ * CDN is slower than the link; many files get two, and smaller ones.
  */
 export class PrefetchBudget {
   readonly #bytes: number;
@@ -15,12 +17,12 @@ export class PrefetchBudget {
     this.#bytes = bytes;
   }
 
-  /** Windows a file may have in flight now, and the size of its next one in bytes. */
-  get share(): { windows: number; windowSize: number } {
+  /** Windows that a file of `size` bytes may have in flight now, and the size of its next one in bytes. */
+  share(size: number): { windows: number; windowSize: number } {
     const files = Math.max(1, this.#files);
     const windows = Math.min(4, Math.max(2, Math.floor(connections / files)));
-    const windowSize = Math.min(16 * mib, Math.max(mib, Math.floor(this.#bytes / (files * windows))));
-    return { windows, windowSize };
+    const largest = Math.min(largestWindow, this.#bytes / (files * windows), size / 32);
+    return { windows, windowSize: Math.max(mib, Math.floor(largest)) };
   }
 
   enter(): void {

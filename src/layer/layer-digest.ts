@@ -1,5 +1,5 @@
 import { type ContentHash, contentHash } from '../digest/content-id.ts';
-import { type Sha256, sha256Engine, type Sha256State } from '../digest/sha256.ts';
+import { type Sha256, type Sha256State, sha256Engine } from '../digest/sha256.ts';
 import { BoxcarError } from '../errors.ts';
 import type { Digest } from '../oci/digest.ts';
 import { type LayerPlan, layerSize } from './layer.ts';
@@ -33,7 +33,9 @@ export class LayerDigest {
     this.#plan = plan;
     // Those that do not fit this layer are worth nothing: a state file may be of any origin.
     const fits = ({ offset, content }: Checkpoint) =>
-      offset % 64 === 0 && offset < layerSize(plan) && (content !== undefined) === offset >= plan.header.length;
+      offset % 64 === 0 &&
+      offset < layerSize(plan) &&
+      (content !== undefined) === offset >= plan.header.length;
     this.checkpoints = checkpoints.filter(fits).sort((a, b) => a.offset - b.offset);
   }
 

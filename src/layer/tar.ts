@@ -29,7 +29,8 @@ export async function tarHeader(name: string, size: number): Promise<Buffer> {
   archive.on('error', () => {});
   await once(archive, 'readable');
   const blocks: Buffer[] = [];
-  for (let block = archive.read() as Buffer | null; block; block = archive.read() as Buffer | null) blocks.push(block);
+  for (let block = archive.read() as Buffer | null; block; block = archive.read() as Buffer | null)
+    blocks.push(block);
   archive.destroy();
   return Buffer.concat(blocks);
 }

@@ -14,7 +14,8 @@ export type TargetReference =
   | { kind: 'layout'; directory: string; tag?: string };
 
 /** distribution-spec, "Pulling manifests": the grammar of repository names and tags. */
-const repositoryPattern = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*$/;
+const repositoryPattern =
+  /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*$/;
 const tagPattern = /^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$/;
 const registryPattern = /^(?:[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?|\[[0-9a-fA-F:]+\])(?::\d{1,5})?$/;
 
@@ -38,12 +39,19 @@ export function parseTarget(text: string): TargetReference {
   const tag = colon < 0 ? undefined : rest.slice(colon + 1);
   if (slash < 0) throw malformed(text, 'it has no registry');
   if (rest.includes('@')) throw malformed(text, 'a digest cannot be pushed to; give a tag or nothing');
-  if (!registryPattern.test(registry)) throw malformed(text, `the registry ${JSON.stringify(registry)} is no host[:port]`);
+  if (!registryPattern.test(registry))
+    throw malformed(text, `the registry ${JSON.stringify(registry)} is no host[:port]`);
   if (!/[.:]|^localhost$|^\[/.test(registry)) {
-    throw malformed(text, `the registry must be named: ${JSON.stringify(registry)} has neither a dot nor a port`);
+    throw malformed(
+      text,
+      `the registry must be named: ${JSON.stringify(registry)} has neither a dot nor a port`,
+    );
   }
   if (!repositoryPattern.test(repository)) {
-    throw malformed(text, `the repository ${JSON.stringify(repository)} may have lower-case letters, digits and ./_- only`);
+    throw malformed(
+      text,
+      `the repository ${JSON.stringify(repository)} may have lower-case letters, digits and ./_- only`,
+    );
   }
   return {
     kind: 'registry',

@@ -1,19 +1,17 @@
-import { setMaxListeners } from 'node:events';
 import pLimit from 'p-limit';
 import { asBoxcarError, BoxcarError } from '../errors.ts';
-import { type Plan, portableLayers } from '../formats/modelcar.ts';
+import type { Plan } from '../formats/modelcar.ts';
 import { type LayerPlan, layerSize } from '../layer/layer.ts';
 import { mediaTypes } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { StateFile } from '../state/state-file.ts';
 import { commitImage, tagExisting } from './commit.ts';
-import type { LayerResult, PlannedLayer, PublishListener, PublishResult, Totals } from './events.ts';
+import type { PlannedLayer, PublishListener, PublishResult } from './events.ts';
 import { digestsOfSameImage, finishedEarlier, revisionOf } from './reuse.ts';
+import { Stopping } from './stopping.ts';
 import type { Target } from './target.ts';
+import { totalsOf } from './totals.ts';
 import { type OpenModelFile, type Transferred, transferLayer } from './transfer.ts';
-
-/** How long a stop waits for requests to end cleanly before it cuts them, in ms: the command promises 5 s in all. */
-const cleanStopMs = 4000;
 
 export interface Publish {
   plan: Plan;
@@ -154,73 +152,6 @@ function finish(job: Publish, layers: Transferred[], digest: Digest, started: nu
   return result;
 }
 
-function totalsOf(layers: Transferred[], seconds: number): Totals {
-  const sum = (value: (layer: Transferred) => number) =>
-    layers.reduce((total, layer) => total + value(layer), 0);
-  const count = (outcome: LayerResult['outcome']) =>
-    layers.filter((layer) => layer.outcome === outcome).length;
-  const transferSeconds = sum((layer) => layer.seconds);
-  return {
-    layers: layers.length,
-    size: sum((layer) => layer.size),
-    reused: count('reused'),
-    mounted: count('mounted'),
-    resumed: count('resumed'),
-    transferred: count('transferred'),
-    bytesSent: sum((layer) => layer.bytesSent),
-    bytesRead: sum((layer) => layer.bytesRead),
-    seconds,
-    retries: sum((layer) => layer.retries),
-    waitingForHub:
-      transferSeconds > 0 ? Math.min(1, sum((layer) => layer.waitedMs) / 1000 / transferSeconds) : 0,
-  };
-}
-
-/** Two ways to end: `stop` lets requests end cleanly, `kill` cuts what has not ended a few seconds later. */
-class Stopping {
-  readonly #stop = new AbortController();
-  readonly #kill = new AbortController();
-  readonly #signal: AbortSignal | undefined;
-  readonly #onAbort = () => this.now(stopped());
-  #timer: NodeJS.Timeout | undefined;
-
-  constructor(signal: AbortSignal | undefined) {
-    this.#signal = signal;
-    // Every request in flight listens to them.
-    setMaxListeners(0, this.stop, this.kill);
-    if (signal?.aborted) this.#onAbort();
-    else signal?.addEventListener('abort', this.#onAbort, { once: true });
-  }
-
-  get stop(): AbortSignal {
-    return this.#stop.signal;
-  }
-
-  get kill(): AbortSignal {
-    return this.#kill.signal;
-  }
-
-  now(reason: BoxcarError): void {
-    if (this.stop.aborted) return;
-    this.#stop.abort(reason);
-    this.#timer = setTimeout(() => this.#kill.abort(reason), cleanStopMs);
-  }
-
-  done(): void {
-    clearTimeout(this.#timer);
-    this.#signal?.removeEventListener('abort', this.#onAbort);
-  }
-}
-
-/** What `push` rejects with when its signal is aborted. */
-export function stopped(): BoxcarError {
-  return new BoxcarError('stopped; nothing was tagged', {
-    code: 'stopped',
-    side: 'local',
-    hint: 'everything sent so far is saved: run the same command to go on',
-  });
-}
-
 function tagTaken(imageRef: string, manifest: Buffer): BoxcarError {
   const revision = revisionOf(manifest);
   return new BoxcarError(`the tag exists and points elsewhere: ${imageRef}`, {
@@ -242,11 +173,4 @@ function layersFailed(failures: { path: string; error: BoxcarError }[], layers: 
       ...(first?.error.request ? { request: first.error.request } : {}),
     },
   );
-}
-
-/** What a runtime may refuse although registries take it (formats.md, 5.9). */
-export function layerCountWarning(plan: Plan): string | undefined {
-  const layers = plan.layers.length;
-  if (layers <= portableLayers) return undefined;
-  return `${layers} layers: Docker without the containerd store takes ${portableLayers}; containerd, CRI-O and podman take this image up to about 400`;
 }

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { Dispatcher } from 'undici';
-import { type Plan, planModelcar } from '../formats/modelcar.ts';
+import { layerCountWarning, type Plan, planModelcar } from '../formats/modelcar.ts';
 import { selectFiles } from '../formats/selection.ts';
 import { keepWeights, possibleSavings } from '../formats/weights.ts';
 import { HttpClient } from '../http/client.ts';
@@ -21,11 +21,13 @@ import { UploadManner } from '../registry/upload-manner.ts';
 import { defaultStatePath, StateFile } from '../state/state-file.ts';
 import type { PlannedLayer, PublishEvent, PublishResult } from './events.ts';
 import { type CheckedOptions, checkOptions, type PushOptions } from './options.ts';
-import { layerCountWarning, plannedLayers, publish, stopped } from './publish.ts';
+import { plannedLayers, publish } from './publish.ts';
+import { stopped } from './stopping.ts';
 import type { Target } from './target.ts';
 import type { OpenModelFile } from './transfer.ts';
 
-const mib = 1024 * 1024;
+/** Bytes of files fetched ahead of their layers, all workers together. */
+const prefetchBytes = 128 * 1024 * 1024;
 
 /** What a push would do. */
 export interface PushPlan {
@@ -54,7 +56,7 @@ export async function push(options: PushOptions): Promise<PublishResult> {
     const tags = tagsOf(checked, snapshot);
     announce(checked, plan, target, tags[0]);
     await target.connect(checked.signal ?? new AbortController().signal);
-    const openFile = fileOpener(checked, hub, snapshot);
+    const openFile = fileOpener(hub, snapshot);
     if (snapshot.gated) await probe(openFile, plan);
     const { workers, force, failFast, emit, signal } = checked;
     const openState = () => openStateFile(checked, snapshot, target);
@@ -163,8 +165,8 @@ function announce({ emit }: CheckedOptions, { snapshot }: Plan, target: Target, 
   emit({ type: 'resolved', model, commit, target: target.name, tag });
 }
 
-function fileOpener(checked: CheckedOptions, hub: Hub, snapshot: Snapshot): OpenModelFile {
-  const budget = new PrefetchBudget(Math.max(64, 8 * checked.workers) * mib);
+function fileOpener(hub: Hub, snapshot: Snapshot): OpenModelFile {
+  const budget = new PrefetchBudget(prefetchBytes);
   const files = new Map<string, ModelFile>(snapshot.files.map((file) => [file.path, file]));
   return ({ path }, { onRead, onRetry }) => {
     const file = files.get(path) as ModelFile;

@@ -17,7 +17,8 @@ export async function registryError(
   const { status } = answer;
   const error = await statusError('registry', answer, what, overrides);
   const words = answer.facts.answer ?? '';
-  const as = (message: string, options: object) => statusError('registry', answer, message, { ...options, ...overrides });
+  const as = (message: string, options: object) =>
+    statusError('registry', answer, message, { ...options, ...overrides });
   // GHCR limits the rate with a 403: oras-project and ocx-sh threads of registries.md.
   if ((status === 403 || status === 429) && (status === 429 || /rate limit|too many/i.test(words))) {
     return as(`${what}: it limits the rate of requests`, { transient: true });
@@ -36,7 +37,9 @@ export async function registryError(
     });
   }
   if (status === 413) {
-    return as(what, { hint: 'a proxy before the registry limits the size of a request: try --upload chunked with a smaller --chunk-mib' });
+    return as(what, {
+      hint: 'a proxy before the registry limits the size of a request: try --upload chunked with a smaller --chunk-mib',
+    });
   }
   return error;
 }

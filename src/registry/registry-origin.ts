@@ -33,7 +33,12 @@ export async function registryOrigin(options: OriginOptions, signal?: AbortSigna
 
 export function isLoopback(host: string): boolean {
   const { hostname } = new URL(`http://${host}`);
-  return hostname === 'localhost' || hostname.endsWith('.localhost') || hostname.startsWith('127.') || hostname === '[::1]';
+  return (
+    hostname === 'localhost' ||
+    hostname.endsWith('.localhost') ||
+    hostname.startsWith('127.') ||
+    hostname === '[::1]'
+  );
 }
 
 function speaksNoTls(error: BoxcarError): boolean {

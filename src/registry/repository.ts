@@ -1,5 +1,5 @@
 import { BoxcarError } from '../errors.ts';
-import { header, type HttpClient, type HttpRequest, type HttpResponse } from '../http/client.ts';
+import { type HttpClient, type HttpRequest, type HttpResponse, header } from '../http/client.ts';
 import { redirectTarget } from '../http/redirect.ts';
 import { Patience, type PatienceOptions } from '../http/retry.ts';
 import { mediaTypes } from '../oci/descriptor.ts';
@@ -48,7 +48,10 @@ export class Repository {
   async request(request: HttpRequest): Promise<HttpResponse> {
     const answer = await this.#http.request(request);
     if (answer.status !== 401 || request.url.origin !== this.origin) return answer;
-    const helps = await this.#authorizer.challenged(header(answer.headers, 'www-authenticate'), request.signal);
+    const helps = await this.#authorizer.challenged(
+      header(answer.headers, 'www-authenticate'),
+      request.signal,
+    );
     if (!helps) return answer;
     const replayable = !request.body || request.body instanceof Uint8Array;
     if (!replayable) throw await this.error(answer, 'the registry wants another token', { transient: true });
@@ -58,7 +61,11 @@ export class Repository {
 
   /** A refusal as an error, with what is known of the credentials. */
   error(answer: HttpResponse, what: string, options: { transient?: boolean } = {}): Promise<BoxcarError> {
-    return registryError(answer, what, { repository: this.path, credentials: this.#authorizer.source, ...options });
+    return registryError(answer, what, {
+      repository: this.path,
+      credentials: this.#authorizer.source,
+      ...options,
+    });
   }
 
   /** Tries again what failed transiently. */
@@ -106,7 +113,11 @@ export class Repository {
   /** A manifest by tag or digest; `undefined` where there is none. */
   manifest(reference: string, signal?: AbortSignal): Promise<StoredManifest | undefined> {
     return this.retrying(async () => {
-      const accept = [mediaTypes.manifest, mediaTypes.index, 'application/vnd.docker.distribution.manifest.v2+json'];
+      const accept = [
+        mediaTypes.manifest,
+        mediaTypes.index,
+        'application/vnd.docker.distribution.manifest.v2+json',
+      ];
       let url = this.url(`manifests/${reference}`);
       let answer = await this.request({ method: 'GET', url, headers: { accept: accept.join(', ') }, signal });
       const target = redirectTarget(answer, url);
@@ -119,7 +130,8 @@ export class Repository {
         await answer.discard();
         return undefined;
       }
-      if (answer.status !== 200) throw await this.error(answer, `the registry did not give ${this.path}:${reference}`);
+      if (answer.status !== 200)
+        throw await this.error(answer, `the registry did not give ${this.path}:${reference}`);
       const bytes = await answer.bytes(manifestLimit);
       return { digest: digestOf(bytes), mediaType: header(answer.headers, 'content-type') ?? '', bytes };
     }, signal);
@@ -132,7 +144,13 @@ export class Repository {
   putManifest(reference: string, bytes: Buffer, mediaType: string, signal?: AbortSignal): Promise<void> {
     return this.retrying(async () => {
       const url = this.url(`manifests/${reference}`);
-      const answer = await this.request({ method: 'PUT', url, headers: { 'content-type': mediaType }, body: bytes, signal });
+      const answer = await this.request({
+        method: 'PUT',
+        url,
+        headers: { 'content-type': mediaType },
+        body: bytes,
+        signal,
+      });
       if (answer.status < 200 || answer.status > 204) {
         throw await this.error(answer, `the registry refused the manifest of ${this.path}:${reference}`);
       }

@@ -36,7 +36,9 @@ export class UploadManner {
 
   /** In words, for the user. */
   get words(): string {
-    return this.kind === 'stream' ? 'one stream a layer' : `chunks of ${Math.round(this.chunkSize / mib)} MiB`;
+    return this.kind === 'stream'
+      ? 'one stream a layer'
+      : `chunks of ${Math.round(this.chunkSize / mib)} MiB`;
   }
 
   progress(): void {

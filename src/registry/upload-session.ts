@@ -1,5 +1,5 @@
 import { BoxcarError } from '../errors.ts';
-import { header, type HttpResponse } from '../http/client.ts';
+import { type HttpResponse, header } from '../http/client.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { Repository } from './repository.ts';
 
@@ -42,7 +42,10 @@ export async function appendUpload(
   const range: Record<string, string> =
     length === undefined
       ? {}
-      : { 'content-length': `${length}`, 'content-range': `${session.offset}-${session.offset + length - 1}` };
+      : {
+          'content-length': `${length}`,
+          'content-range': `${session.offset}-${session.offset + length - 1}`,
+        };
   const answer = await repository.request({
     method: 'PATCH',
     url: session.location,
@@ -51,7 +54,8 @@ export async function appendUpload(
     answerMs: patchAnswerMs,
     signal,
   });
-  if (![201, 202, 204].includes(answer.status)) throw await repository.error(answer, 'the registry refused a part of the upload');
+  if (![201, 202, 204].includes(answer.status))
+    throw await repository.error(answer, 'the registry refused a part of the upload');
   await answer.discard();
   return nextLocation(answer, session.location);
 }
@@ -133,11 +137,14 @@ export function nextLocation(answer: HttpResponse, from: URL): URL {
   const text = header(answer.headers, 'location');
   if (!text) return from;
   const next = URL.parse(text, from.href);
-  if (next && /^https?:$/.test(next.protocol) && !(from.protocol === 'https:' && next.protocol === 'http:')) return next;
+  if (next && /^https?:$/.test(next.protocol) && !(from.protocol === 'https:' && next.protocol === 'http:'))
+    return next;
   throw new BoxcarError('the registry names a Location that cannot be used', {
     code: 'registry-failed',
     side: 'registry',
     request: answer.facts,
-    hint: next ? 'it leaves https: does the registry know its own address (its external URL)?' : 'it is no URL',
+    hint: next
+      ? 'it leaves https: does the registry know its own address (its external URL)?'
+      : 'it is no URL',
   });
 }

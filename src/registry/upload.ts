@@ -150,10 +150,20 @@ class Upload {
     await this.#append(session, this.#counted(chunk()), length);
   }
 
-  async #append(session: UploadSession, bytes: AsyncIterable<Uint8Array>, length: number | undefined): Promise<void> {
+  async #append(
+    session: UploadSession,
+    bytes: AsyncIterable<Uint8Array>,
+    length: number | undefined,
+  ): Promise<void> {
     const { location: used, offset } = session;
     this.#uncertain = true;
-    const location = await appendUpload(this.#repository, { location: used, offset }, bytes, length, this.#options.kill);
+    const location = await appendUpload(
+      this.#repository,
+      { location: used, offset },
+      bytes,
+      length,
+      this.#options.kill,
+    );
     this.#uncertain = false;
     // What was sent is believed, not the answer's Range: it counts from the PATCH's own start on zot, sticks on ECR.
     this.#keep({ location, offset: this.#cursor.position });
@@ -178,7 +188,8 @@ class Upload {
       await closeUpload(this.#repository, session, digest, this.#options.kill);
     } catch (error) {
       // The answer may be lost and the blob there: look before doing it again.
-      const mayBeDone = error instanceof BoxcarError && !(error instanceof DigestRefused) && error.code !== 'unauthorized';
+      const mayBeDone =
+        error instanceof BoxcarError && !(error instanceof DigestRefused) && error.code !== 'unauthorized';
       if (!mayBeDone || !(await this.#repository.hasBlob(digest, this.#options.kill))) throw error;
     }
     return digest;

@@ -1,0 +1,106 @@
+import { createHash } from 'node:crypto';
+import type { FileSpec, Model } from './hub/model.ts';
+
+/** A commit id that is always the same for the same words. */
+export function commitId(words: string): string {
+  return createHash('sha1').update(words).digest('hex');
+}
+
+/** The newest commit's id: what `main` stands for. */
+export function headOf(model: Model): string {
+  const head = model.commits[0];
+  if (!head) throw new Error(`${model.name} has no commits`);
+  return head.id;
+}
+
+/** The files of the newest commit. */
+export function filesOf(model: Model): Record<string, FileSpec> {
+  return model.commits[0]?.files ?? {};
+}
+
+const gitattributes = '*.safetensors filter=lfs diff=lfs merge=lfs -text\n';
+
+const readme = `---
+license: apache-2.0
+language: en
+pipeline_tag: text-generation
+---
+# A small model
+
+It says nothing, in ${'very '.repeat(20)}few words.
+`;
+
+/** Over 100 bytes, and longer than a ustar name can be as one piece. */
+export const longName = `nested/${'a-name-that-does-not-fit-into-a-tar-header-'.repeat(3)}.json`;
+export const unicodeName = 'Größe/模型 №1.txt';
+
+/**
+ * Ten files, one of each awkward kind: empty, one byte, nested, beyond ASCII, too long for a tar header, and two
+ * in LFS whose sizes are no multiple of anything. Two commits: the older, tagged `v1.0`, has another config.json.
+ */
+export function tinyModel(name = 'acme/tiny'): Model {
+  const files: Record<string, FileSpec> = {
+    '.gitattributes': gitattributes,
+    'README.md': readme,
+    'config.json': JSON.stringify({ architectures: ['TinyForCausalLM'], hidden_size: 64, vocab_size: 512 }),
+    'empty.txt': '',
+    'one-byte.bin': 'x',
+    'tokenizer/vocab.json': JSON.stringify({ a: 0, b: 1 }),
+    [unicodeName]: 'pi is not 3\n',
+    [longName]: '{}',
+    'model-00001-of-00002.safetensors': safetensors(1_000_003, 1),
+    'model-00002-of-00002.safetensors': safetensors(2_500_077, 2),
+  };
+  return {
+    name,
+    commits: [
+      { id: commitId(`${name} 2`), title: 'Widen', date: '2025-02-01T00:00:00.000Z', files },
+      {
+        id: commitId(`${name} 1`),
+        title: 'Begin',
+        date: '2025-01-01T00:00:00.000Z',
+        files: { ...files, 'config.json': JSON.stringify({ hidden_size: 32 }) },
+      },
+    ],
+    tags: { 'v1.0': commitId(`${name} 1`) },
+    cardData: { license: 'apache-2.0', language: 'en', pipeline_tag: 'text-generation' },
+    modelTags: ['safetensors', 'text-generation', 'license:apache-2.0'],
+    pipelineTag: 'text-generation',
+    libraryName: 'transformers',
+  };
+}
+
+/** `files` shards of `size` bytes that exist nowhere, and a config.json. */
+export function bigModel({ files = 4, size = 256 * 1024 * 1024, name = 'acme/big' } = {}): Model {
+  const count = String(files).padStart(5, '0');
+  const shards = Array.from({ length: files }, (_, index): [string, FileSpec] => [
+    `model-${String(index + 1).padStart(5, '0')}-of-${count}.safetensors`,
+    { size, seed: index + 1, lfs: true },
+  ]);
+  const config = JSON.stringify({ shards: files });
+  return oneCommit(name, { 'config.json': config, ...Object.fromEntries(shards) });
+}
+
+/** So many small files in a few folders: what a tree of several pages looks like. */
+export function manyFiles(count: number, name = 'acme/many'): Model {
+  const files = Array.from({ length: count }, (_, index): [string, FileSpec] => [
+    `part-${index % 7}/file-${String(index).padStart(6, '0')}.json`,
+    `{"index":${index}}`,
+  ]);
+  return oneCommit(name, Object.fromEntries(files));
+}
+
+export function oneCommit(name: string, files: Record<string, FileSpec>): Model {
+  return { name, commits: [{ id: commitId(`${name} 1`), files }] };
+}
+
+/** A valid safetensors file of exactly `size` bytes: a header that names one tensor, and the tensor's random bytes. */
+export function safetensors(size: number, seed: number): Buffer {
+  const headerSize = 120;
+  const data = size - 8 - headerSize;
+  const header = JSON.stringify({ weight: { dtype: 'U8', shape: [data], data_offsets: [0, data] } });
+  const bytes = createHash('shake256', { outputLength: size }).update(`safetensors ${seed}`).digest();
+  bytes.writeBigUInt64LE(BigInt(headerSize), 0);
+  bytes.write(header.padEnd(headerSize), 8);
+  return bytes;
+}

@@ -1,0 +1,165 @@
+import assert from 'node:assert/strict';
+import { createHash, randomBytes } from 'node:crypto';
+import { test } from 'node:test';
+import { Agent, fetch } from 'undici';
+import { knownPassword } from './htpasswd.ts';
+import { describeEachRegistry, type Registry, type RegistryOptions, startRegistry } from './registries.ts';
+import { inspectRegistry } from './registry-storage.ts';
+import { temporaryAuthority } from './tls.ts';
+import { startTokenServer, type TokenServer } from './token-server.ts';
+
+const mediaType = 'application/vnd.oci.image.manifest.v1+json';
+
+/** Pushes one blob with POST, PATCH and PUT; the statuses of what was answered, as far as it got. */
+async function pushBlob(
+  registry: Registry,
+  blob: Buffer,
+  headers: Record<string, string> = {},
+): Promise<number[]> {
+  const begun = await fetch(`${registry.url}/v2/acme/x/blobs/uploads/`, { method: 'POST', headers });
+  if (begun.status !== 202) return [begun.status];
+  const patchUrl = new URL(begun.headers.get('location') ?? '', registry.url);
+  const patched = await fetch(patchUrl, { method: 'PATCH', headers, body: blob });
+  const putUrl = new URL(patched.headers.get('location') ?? '', registry.url);
+  putUrl.searchParams.set('digest', digestOf(blob));
+  const put = await fetch(putUrl, { method: 'PUT', headers });
+  return [begun.status, patched.status, put.status];
+}
+
+function digestOf(bytes: Uint8Array): string {
+  return `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
+}
+
+function basic(user: string, password: string): { authorization: string } {
+  return { authorization: `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}` };
+}
+
+describeEachRegistry('the real registries', (kind) => {
+  const start = async (
+    t: { after(cleanup: () => Promise<void>): void },
+    options: Partial<RegistryOptions> = {},
+  ) => {
+    const registry = await startRegistry({ kind, ...options });
+    t.after(() => registry.stop());
+    return registry;
+  };
+
+  test('takes an image, keeps it over a restart, and can be looked into', async (t) => {
+    const registry = await start(t);
+    const blob = randomBytes(100_000);
+    const config = Buffer.from('{}');
+    assert.deepEqual(await pushBlob(registry, blob), [202, 202, 201]);
+    assert.deepEqual(await pushBlob(registry, config), [202, 202, 201]);
+    const manifest = JSON.stringify({
+      schemaVersion: 2,
+      mediaType,
+      config: {
+        mediaType: 'application/vnd.oci.image.config.v1+json',
+        digest: digestOf(config),
+        size: config.length,
+      },
+      layers: [
+        { mediaType: 'application/vnd.oci.image.layer.v1.tar', digest: digestOf(blob), size: blob.length },
+      ],
+    });
+    const url = `${registry.url}/v2/acme/x/manifests/v1`;
+    const put = await fetch(url, { method: 'PUT', headers: { 'content-type': mediaType }, body: manifest });
+    assert.equal(put.status, 201);
+
+    await registry.restart();
+    const inside = inspectRegistry(registry);
+    const fetched = await inside.manifest('acme/x', 'v1');
+    assert.equal(fetched?.bytes.toString(), manifest);
+    assert.equal(fetched?.mediaType, mediaType);
+    assert.deepEqual(inside.tags('acme/x'), ['v1']);
+    assert.deepEqual(inside.uploads('acme/x'), []);
+    assert.deepEqual(inside.blobs(), [digestOf(blob), digestOf(config), fetched?.digest].sort());
+    assert.ok(inside.blob(digestOf(blob)).equals(blob));
+    assert.ok(inside.bytesOnDisk() > 100_000);
+    assert.equal(await inside.manifest('acme/x', 'v2'), undefined);
+  });
+
+  test('htpasswd: the right password and no other', async (t) => {
+    const registry = await start(t, { auth: { htpasswd: { ada: knownPassword } } });
+    assert.deepEqual(
+      await pushBlob(registry, Buffer.from('a'), basic('ada', knownPassword)),
+      [202, 202, 201],
+    );
+    assert.deepEqual(await pushBlob(registry, Buffer.from('b'), basic('ada', 'wrong')), [401]);
+    assert.deepEqual(await pushBlob(registry, Buffer.from('c')), [401]);
+  });
+
+  test('token: a fresh one works, an expired one is refused', async (t) => {
+    const tokens = await startTokenServer({ users: { ada: 'secret' } });
+    t.after(() => tokens.close());
+    const registry = await start(t, { auth: { token: tokens } });
+    const scope = 'repository:acme/x:pull,push';
+    const challenge = (await fetch(`${registry.url}/v2/`)).headers.get('www-authenticate');
+    assert.match(challenge ?? '', new RegExp(`^Bearer realm="${tokens.realm}",service="test-registry"`));
+
+    const fresh = await tokenFor(tokens, scope, basic('ada', 'secret'));
+    assert.deepEqual(await pushBlob(registry, Buffer.from('a'), fresh), [202, 202, 201]);
+    assert.deepEqual(
+      await pushBlob(registry, Buffer.from('a'), await tokenFor(tokens, scope)),
+      [401],
+      'only pull',
+    );
+    tokens.expiresInSeconds = -1;
+    const expired = await tokenFor(tokens, scope, basic('ada', 'secret'));
+    assert.deepEqual(await pushBlob(registry, Buffer.from('a'), expired), [401]);
+    assert.equal(tokens.issued, 3);
+    assert.deepEqual(
+      tokens.requests.map((request) => request.credentials),
+      ['basic', 'anonymous', 'basic'],
+    );
+  });
+
+  test('TLS: whoever knows the authority gets in', async (t) => {
+    const authority = await temporaryAuthority();
+    const registry = await start(t, { tls: authority });
+    const dispatcher = new Agent({ connect: { ca: authority.ca } });
+    t.after(() => dispatcher.close());
+    assert.equal((await fetch(`${registry.url}/v2/`, { dispatcher })).status, 200);
+    assert.equal(
+      (await fetch(`https://localhost:${registry.host.split(':')[1]}/v2/`, { dispatcher })).status,
+      200,
+    );
+    await assert.rejects(fetch(`${registry.url}/v2/`));
+  });
+});
+
+/** An Authorization field with a token for the scope. */
+async function tokenFor(tokens: TokenServer, scope: string, headers: Record<string, string> = {}) {
+  const url = `${tokens.realm}?service=${tokens.service}&scope=${encodeURIComponent(scope)}`;
+  const { token } = (await (await fetch(url, { headers })).json()) as { token: string };
+  return { authorization: `Bearer ${token}` };
+}
+
+test('token server: passwords, refresh tokens and refusals', async (t) => {
+  const tokens = await startTokenServer({ users: { ada: 'secret' }, anonymous: [] });
+  t.after(() => tokens.close());
+  const post = async (form: Record<string, string>): Promise<{ status: number; refresh_token?: string }> => {
+    const response = await fetch(tokens.realm, {
+      method: 'POST',
+      body: new URLSearchParams({ service: 's', ...form }),
+    });
+    return { status: response.status, ...((await response.json()) as object) };
+  };
+  const login = { grant_type: 'password', username: 'ada', password: 'secret', access_type: 'offline' };
+  const { status, refresh_token = '' } = await post(login);
+  assert.equal(status, 200);
+  assert.equal((await post({ grant_type: 'refresh_token', refresh_token })).status, 200);
+  assert.equal((await post({ grant_type: 'refresh_token', refresh_token: 'none' })).status, 401);
+  assert.equal((await post({ ...login, password: 'wrong' })).status, 401);
+  assert.equal((await fetch(tokens.realm)).status, 401);
+  assert.deepEqual(
+    tokens.requests.map((request) => `${request.method} ${request.credentials} ${request.user}`),
+    [
+      'POST password ada',
+      'POST refresh_token ada',
+      'POST refresh_token undefined',
+      'POST password ada',
+      'GET anonymous undefined',
+    ],
+  );
+});
