@@ -22,10 +22,13 @@ export function checkPaths(paths: string[]): void {
 export function pathFault(path: string): string | undefined {
   if (path === '') return 'is empty';
   if (path.includes('\0')) return 'holds a NUL';
+  if (!path.isWellFormed()) return 'is no Unicode text';
   if (path.startsWith('/')) return 'is absolute';
   const segments = path.split('/');
   if (segments.includes('..')) return 'leaves its directory';
   if (segments.includes('.') || segments.includes('')) return 'has an empty segment or a single dot';
+  // It would remove a file of the layers below instead of being one (image-spec, layer.md, "Whiteouts").
+  if (segments.some((segment) => segment.startsWith('.wh.'))) return 'is a whiteout in an image';
   return undefined;
 }
 

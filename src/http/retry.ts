@@ -74,6 +74,11 @@ export class Patience {
     this.#options = options;
   }
 
+  /** Failures in a row without progress so far. */
+  get failures(): number {
+    return this.#attempt;
+  }
+
   progress(): void {
     this.#attempt = 0;
   }

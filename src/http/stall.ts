@@ -1,3 +1,8 @@
+import { getDefaultHighWaterMark } from 'node:stream';
+
+/** A piece of this size in bytes or more makes a socket's writer wait until it has drained. */
+const drainSize = getDefaultHighWaterMark(false);
+
 /**
  * Finds silence: aborts a request when no byte has moved for `limitMs` in the direction that is ours to wait for.
  * Waiting for our own source is not silence of the other side, and no total time is ever limited
@@ -9,6 +14,8 @@ export class StallWatch {
   readonly #signal: AbortSignal | undefined;
   readonly #onAbort: () => void;
   #timer: NodeJS.Timeout | undefined;
+  #waitMs = 0;
+  #done = false;
 
   constructor(limitMs: number, signal?: AbortSignal) {
     this.#limitMs = limitMs;
@@ -24,26 +31,30 @@ export class StallWatch {
     return this.#abort.signal;
   }
 
-  /** A request body: a pull means that the previous piece was taken; the time that `source` takes does not count. */
+  /**
+   * A request body: a pull means that the previous piece was taken; the time that `source` takes does not count.
+   * Its pieces are valid until the next one is asked for. undici asks when the socket has drained, which is at once after
+   * a piece below the socket's high-water mark: such a small one is copied.
+   */
   async *sending(source: AsyncIterable<Uint8Array>, answerMs = this.#limitMs): AsyncGenerator<Uint8Array> {
-    this.#pause();
+    this.pause();
     for await (const piece of source) {
       this.#restart(this.#limitMs);
-      yield piece;
-      this.#pause();
+      yield piece.length < drainSize ? Buffer.from(piece) : piece;
+      this.pause();
     }
     this.#restart(answerMs);
   }
 
-  /** An answer's body: each wait for its next piece is limited; the time that its reader takes does not count. */
-  async *receiving(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  /** A byte has come, or the wait for one begins. */
+  progress(): void {
     this.#restart(this.#limitMs);
-    for await (const piece of source) {
-      this.#pause();
-      yield piece;
-      this.#restart(this.#limitMs);
-    }
-    this.#pause();
+  }
+
+  /** What is waited for is ours. */
+  pause(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
   }
 
   /** The stall itself rather than the abort that it caused. */
@@ -51,17 +62,21 @@ export class StallWatch {
     return this.#abort.signal.reason instanceof StallError ? this.#abort.signal.reason : error;
   }
 
+  /** No more waits: the body of a request that was cut may go on for a while. */
   done(): void {
-    this.#pause();
+    this.#done = true;
+    this.pause();
     this.#signal?.removeEventListener('abort', this.#onAbort);
   }
 
-  #pause(): void {
-    clearTimeout(this.#timer);
-  }
-
   #restart(ms: number): void {
+    if (this.#done) return;
+    if (this.#timer && ms === this.#waitMs) {
+      this.#timer.refresh();
+      return;
+    }
     clearTimeout(this.#timer);
+    this.#waitMs = ms;
     this.#timer = setTimeout(() => this.#abort.abort(new StallError(ms)), ms);
   }
 }

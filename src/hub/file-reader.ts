@@ -31,7 +31,10 @@ export class FileReader {
     this.#onRead = onRead;
   }
 
-  /** @throws BoxcarError as `readWindow` does. */
+  /**
+   * The file's bytes from `from` on, in pieces that are valid until the next one is asked for.
+   * @throws BoxcarError as `readWindow` does.
+   */
   async *open(from: number, signal?: AbortSignal): AsyncGenerator<Buffer> {
     const abort = new AbortController();
     const stop = () => abort.abort(signal?.reason);
@@ -61,7 +64,7 @@ export class FileReader {
       const { windows, windowSize } = this.#budget.share(this.#file.size);
       while (ahead.length < windows && next < this.#file.size) {
         const to = Math.min(this.#file.size, next + windowSize);
-        ahead.push(new PieceQueue(this.#read(next, to, signal), windowSize));
+        ahead.push(this.#read(next, to, windowSize, signal));
         next = to;
       }
       const window = ahead.shift();
@@ -77,7 +80,8 @@ export class FileReader {
     for (;;) {
       try {
         let at = 0;
-        for await (const piece of this.#read(0, this.#file.size, signal)) {
+        const whole = this.#read(0, this.#file.size, this.#budget.share(this.#file.size).windowSize, signal);
+        for await (const piece of whole.read()) {
           const skipped = Math.min(piece.length, Math.max(0, given - at));
           at += piece.length;
           if (skipped === piece.length) continue;
@@ -92,7 +96,11 @@ export class FileReader {
     }
   }
 
-  #read(from: number, to: number, signal: AbortSignal): AsyncGenerator<Buffer> {
-    return readWindow(this.#location, this.#file, from, to, this.#patience, this.#onRead, signal);
+  /** Begins to read a window; at most `limit` bytes of it wait for their reader. */
+  #read(from: number, to: number, limit: number, signal: AbortSignal): PieceQueue {
+    const options = { patience: this.#patience, onRead: this.#onRead, signal };
+    const source = (sink: (chunk: Buffer) => Promise<void> | undefined) =>
+      readWindow(this.#location, this.#file, from, to, options, sink);
+    return new PieceQueue(source, limit, this.#budget.pool);
   }
 }

@@ -1,36 +1,49 @@
-/** Pieces handed on, in bytes: what arrives in TLS records of 16 KiB costs less to hash and send when gathered. */
-const pieceSize = 256 * 1024;
+import { type PiecePool, pieceSize } from './piece-pool.ts';
+
 /** A slow source is not held back to fill a piece for longer than this, in ms. */
 const gatherMs = 50;
 
+interface Piece {
+  buffer: Buffer;
+  filled: number;
+}
+
 /** Pulls a source ahead of its reader, up to `limit` bytes, and gathers its chunks into larger pieces. */
 export class PieceQueue {
-  readonly #pieces: Buffer[] = [];
+  readonly #pieces: Piece[] = [];
   readonly #limit: number;
+  readonly #pool: PiecePool;
   #queued = 0;
-  #gathering: Buffer | undefined;
-  #filled = 0;
+  #gathering: Piece | undefined;
   #since = 0;
   #ended = false;
   #failure: unknown;
   #wakeReader: (() => void) | undefined;
   #wakeSource: (() => void) | undefined;
 
-  constructor(source: AsyncIterable<Buffer>, limit: number) {
+  /** @param source gives its chunks to the function that it is called with, which may ask it to wait. */
+  constructor(
+    source: (sink: (chunk: Buffer) => Promise<void> | undefined) => Promise<void>,
+    limit: number,
+    pool: PiecePool,
+  ) {
     this.#limit = limit;
-    this.#pull(source).then(
+    this.#pool = pool;
+    source((chunk) => this.#take(chunk)).then(
       () => this.#end(),
       (error) => this.#end(error),
     );
   }
 
+  /** A piece is valid until the next one is asked for. */
   async *read(): AsyncGenerator<Buffer> {
     for (;;) {
       const piece = this.#pieces.shift();
       if (piece) {
-        this.#queued -= piece.length;
+        this.#queued -= piece.filled;
         this.#wakeSource?.();
-        yield piece;
+        yield piece.buffer.subarray(0, piece.filled);
+        this.#pool.give(piece.buffer);
       } else if (this.#ended) {
         if (this.#failure !== undefined) throw this.#failure;
         return;
@@ -42,42 +55,34 @@ export class PieceQueue {
     }
   }
 
-  async #pull(source: AsyncIterable<Buffer>): Promise<void> {
-    for await (const chunk of source) {
-      this.#gather(chunk);
-      while (this.#queued >= this.#limit) {
-        await new Promise<void>((resolve) => {
-          this.#wakeSource = resolve;
-        });
-      }
-    }
+  #take(chunk: Buffer): Promise<void> | undefined {
+    this.#gather(chunk);
+    if (this.#queued < this.#limit) return undefined;
+    return new Promise((resolve) => {
+      this.#wakeSource = resolve;
+    });
   }
 
   #gather(chunk: Buffer): void {
-    if (chunk.length >= pieceSize / 2) {
-      this.#flush();
-      this.#push(chunk);
-      return;
+    for (let taken = 0; taken < chunk.length; ) {
+      if (!this.#gathering) {
+        this.#gathering = { buffer: this.#pool.take(), filled: 0 };
+        this.#since = performance.now();
+      }
+      const piece = this.#gathering;
+      const copied = chunk.copy(piece.buffer, piece.filled, taken);
+      piece.filled += copied;
+      taken += copied;
+      if (piece.filled === pieceSize || performance.now() - this.#since > gatherMs) this.#flush();
     }
-    if (this.#filled + chunk.length > pieceSize) this.#flush();
-    if (!this.#gathering) {
-      this.#gathering = Buffer.allocUnsafeSlow(pieceSize);
-      this.#since = performance.now();
-    }
-    chunk.copy(this.#gathering, this.#filled);
-    this.#filled += chunk.length;
-    if (performance.now() - this.#since > gatherMs) this.#flush();
   }
 
   #flush(): void {
-    if (this.#gathering && this.#filled > 0) this.#push(this.#gathering.subarray(0, this.#filled));
+    const piece = this.#gathering;
     this.#gathering = undefined;
-    this.#filled = 0;
-  }
-
-  #push(piece: Buffer): void {
+    if (!piece) return;
     this.#pieces.push(piece);
-    this.#queued += piece.length;
+    this.#queued += piece.filled;
     this.#wakeReader?.();
   }
 

@@ -1,3 +1,5 @@
+import { PiecePool } from './piece-pool.ts';
+
 const mib = 1024 * 1024;
 /** Connections in flight for all files together, as far as each file may have two. */
 const connections = 16;
@@ -9,6 +11,7 @@ const largestWindow = 4 * mib;
  * CDN is slower than the link; many files get two, and smaller ones.
  */
 export class PrefetchBudget {
+  readonly pool = new PiecePool();
   readonly #bytes: number;
   #files = 0;
 

@@ -22,53 +22,52 @@ export class RangeIgnored extends Error {
   }
 }
 
+/** How a window is read. */
+export interface WindowOptions {
+  patience: PatienceOptions;
+  /** Told of every byte that came over the wire. */
+  onRead: (bytes: number) => void;
+  signal: AbortSignal;
+}
+
 /**
  * Bytes `from` to `to` (exclusive) of a file, reopened at the byte reached whenever the hub fails
  * (rclone's fs/operations/reopen.go has the idea).
- * @param onRead told of every byte that came over the wire.
+ * @param sink takes each chunk before the next; a promise that it returns holds the hub back.
  * @throws BoxcarError when patience has run out, or the file is not as long as listed; RangeIgnored.
  */
-export async function* readWindow(
+export async function readWindow(
   location: FileLocation,
   file: ModelFile,
   from: number,
   to: number,
-  options: PatienceOptions,
-  onRead: (bytes: number) => void,
-  signal?: AbortSignal,
-): AsyncGenerator<Buffer> {
+  { patience: options, onRead, signal }: WindowOptions,
+  sink: (chunk: Buffer) => Promise<void> | undefined,
+): Promise<void> {
   const patience = new Patience(options);
   let at = from;
   while (at < to) {
     try {
       const answer = await location.get(at, to, signal);
-      for await (const chunk of await rangeBody(answer, file, at)) {
+      const fault = faultOf(answer, file, at);
+      if (fault) {
+        await answer.discard();
+        throw fault;
+      }
+      await answer.each((chunk) => {
         onRead(chunk.length);
         const piece = chunk.length > to - at ? chunk.subarray(0, to - at) : chunk;
+        // More than was asked for: what is needed is here, the rest is not waited for.
+        if (piece.length === 0) return false;
         at += piece.length;
-        if (piece.length > 0) patience.progress();
-        yield piece;
-        if (at === to) break;
-      }
+        patience.progress();
+        return sink(piece);
+      });
       if (at < to) throw endedEarly(answer, file, at);
     } catch (error) {
-      await patience.wait(error, signal);
+      if (at < to) await patience.wait(error, signal);
     }
   }
-}
-
-/** The body of an answer that starts at byte `from` of the file; everything else is refused. */
-async function rangeBody(
-  answer: HttpResponse,
-  file: ModelFile,
-  from: number,
-): Promise<AsyncIterable<Buffer>> {
-  const fault = faultOf(answer, file, from);
-  if (fault) {
-    await answer.discard();
-    throw fault;
-  }
-  return answer.body;
 }
 
 function faultOf(answer: HttpResponse, file: ModelFile, from: number): Error | undefined {

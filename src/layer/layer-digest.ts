@@ -34,8 +34,9 @@ export class LayerDigest {
     // Those that do not fit this layer are worth nothing: a state file may be of any origin.
     const fits = ({ offset, content }: Checkpoint) =>
       offset % 64 === 0 &&
-      offset < layerSize(plan) &&
-      (content !== undefined) === offset >= plan.header.length;
+      offset < plan.header.length + plan.fileSize &&
+      (content !== undefined) === offset >= plan.header.length &&
+      !(content !== undefined && plan.contentId.startsWith('git:'));
     this.checkpoints = checkpoints.filter(fits).sort((a, b) => a.offset - b.offset);
   }
 

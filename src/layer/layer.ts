@@ -1,7 +1,7 @@
 import type { ContentId } from '../digest/content-id.ts';
 import { trailerSize } from './tar.ts';
 
-/** The bytes of one file from an offset on, in order; how they are had is the caller's affair. */
+/** The bytes of one file from an offset on, in order; a piece is valid until the next one is asked for. */
 export type OpenFile = (from: number, signal?: AbortSignal) => AsyncIterable<Uint8Array>;
 
 /** One file in its tar archive: what is known of a layer before any of its bytes is read. */

@@ -27,7 +27,7 @@ export interface Document {
 /** `linux/arm64/v8` as a platform. @throws BoxcarError `usage`. */
 export function parsePlatform(text: string): Platform {
   const [os, architecture, variant, ...rest] = text.split('/');
-  if (!os || !architecture || rest.length > 0 || !/^[a-z0-9/]+$/.test(text)) {
+  if (!os || !architecture || variant === '' || rest.length > 0 || !/^[a-z0-9/]+$/.test(text)) {
     throw new BoxcarError(`not a platform: ${text}`, {
       code: 'usage',
       side: 'local',

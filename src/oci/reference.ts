@@ -39,7 +39,7 @@ export function parseTarget(text: string): TargetReference {
   const tag = colon < 0 ? undefined : rest.slice(colon + 1);
   if (slash < 0) throw malformed(text, 'it has no registry');
   if (rest.includes('@')) throw malformed(text, 'a digest cannot be pushed to; give a tag or nothing');
-  if (!registryPattern.test(registry))
+  if (!registryPattern.test(registry) || !URL.canParse(`https://${registry}`))
     throw malformed(text, `the registry ${JSON.stringify(registry)} is no host[:port]`);
   if (!/[.:]|^localhost$|^\[/.test(registry)) {
     throw malformed(
@@ -75,10 +75,10 @@ export function checkTag(tag: string): string {
 /** The last colon starts a tag, unless what follows could only be a path. */
 function parseLayout(text: string): TargetReference {
   const path = text.slice('oci:'.length);
-  const match = /^(.+):([^:/\\]+)$/.exec(path);
+  const match = /^(.*):([^:/\\]*)$/.exec(path);
   const directory = match?.[1] ?? path;
   if (directory === '') throw malformed(text, 'it has no directory');
-  return { kind: 'layout', directory, ...(match?.[2] ? { tag: checkTag(match[2]) } : {}) };
+  return { kind: 'layout', directory, ...(match ? { tag: checkTag(match[2] ?? '') } : {}) };
 }
 
 function malformed(text: string, why: string): BoxcarError {

@@ -131,7 +131,7 @@ async function openTarget(checked: CheckedOptions, dispatcher: Dispatcher): Prom
     origin,
     stallMs,
     userAgent,
-    authorize: (url, abort) => authorizer.authorize(url, abort),
+    authorize: (_url, abort) => authorizer.authorize(abort),
   });
   const patience = { limit: ociMaxRetries, ...(backoffMs === undefined ? {} : { baseMs: backoffMs }) };
   return new RegistryTarget(

@@ -4,6 +4,7 @@ import type { Digest } from '../oci/digest.ts';
 export interface UploadBody {
   /** Bytes. */
   readonly size: number;
+  /** Pieces are valid until the next one is asked for. */
   open(from: number, signal: AbortSignal): AsyncIterable<Uint8Array>;
   /** @throws BoxcarError `content-mismatch` when the bytes that passed are not the right ones. */
   digest(): Digest;
@@ -21,8 +22,10 @@ export class BodyCursor {
   readonly #stop: AbortSignal;
   #source: AsyncIterator<Uint8Array> | undefined;
   #abort: AbortController | undefined;
-  #pending: Promise<IteratorResult<Uint8Array>> | undefined;
+  #pending: Promise<void> | undefined;
   #rest: Uint8Array = new Uint8Array();
+  /** Counts the readers: only the newest may take bytes. */
+  #reader = 0;
   /** Byte of the body that comes next. */
   position = 0;
   failure: unknown;
@@ -33,9 +36,10 @@ export class BodyCursor {
     this.#stop = stop;
   }
 
-  async seek(offset: number): Promise<void> {
+  seek(offset: number): void {
+    this.#reader += 1;
     if (this.#source && this.position === offset && this.failure === undefined) return;
-    await this.close();
+    this.close();
     this.position = offset;
     this.failure = undefined;
     this.#abort = new AbortController();
@@ -45,16 +49,19 @@ export class BodyCursor {
 
   /** Waits for the next bytes. @throws the source's failure, before any request is made for nothing. */
   async ready(): Promise<void> {
-    if (this.#rest.length === 0 && !(await this.#fill())) {
-      throw this.failure ?? new Error(`the body ended at byte ${this.position} of ${this.#body.size}`);
-    }
+    if (await this.#fill()) return;
+    throw this.failure ?? new Error(`the body ended at byte ${this.position} of ${this.#body.size}`);
   }
 
   /** The bytes from here on: at most `limit`, fewer when stopped, when the source fails or when it falls silent. */
   async *take(limit: number): AsyncGenerator<Uint8Array> {
+    this.#reader += 1;
+    const reader = this.#reader;
     let left = limit;
     while (left > 0 && !this.#stop.aborted) {
-      if (this.#rest.length === 0 && !(await this.#fill(idleMs))) return;
+      const filled = await this.#fill(idleMs);
+      // The body of a request that was cut still waits here when the next request has begun to read.
+      if (!filled || reader !== this.#reader) return;
       const piece = this.#rest.subarray(0, left);
       this.#rest = this.#rest.subarray(piece.length);
       this.position += piece.length;
@@ -63,11 +70,16 @@ export class BodyCursor {
     }
   }
 
+  /** Waits until the source has ended, however long that takes. @throws its failure */
+  async finish(): Promise<void> {
+    await this.#fill();
+    if (this.failure !== undefined) throw this.failure;
+  }
+
   /** Forgets the source; the next `seek` opens it anew. */
-  async close(): Promise<void> {
+  close(): void {
     const source = this.#source;
     this.#source = undefined;
-    void this.#pending?.catch(() => {});
     this.#pending = undefined;
     this.#rest = new Uint8Array();
     this.#abort?.abort(new Error('the upload goes on elsewhere'));
@@ -76,24 +88,33 @@ export class BodyCursor {
 
   /** @returns whether there are bytes; false also when none came for `limitMs`. */
   async #fill(limitMs?: number): Promise<boolean> {
+    if (this.#rest.length > 0) return true;
+    this.#pending ??= this.#pull();
     let timer: NodeJS.Timeout | undefined;
+    const idle = new Promise<void>((resolve) => {
+      if (limitMs !== undefined) timer = setTimeout(resolve, limitMs);
+    });
+    await Promise.race([this.#pending, idle]);
+    clearTimeout(timer);
+    return this.#rest.length > 0;
+  }
+
+  /** Gets the source's next piece: once, however many wait for it, and for nobody when the source was left meanwhile. */
+  async #pull(): Promise<void> {
+    const source = this.#source;
+    let piece: Uint8Array | undefined;
+    let failure: unknown;
     try {
-      this.#pending ??= this.#source?.next();
-      const idle = new Promise<'idle'>((resolve) => {
-        if (limitMs !== undefined) timer = setTimeout(resolve, limitMs, 'idle');
-      });
-      const next = await Promise.race([this.#pending, idle]);
-      if (next === 'idle') return false;
-      this.#pending = undefined;
-      if (!next || next.done) return false;
-      this.#rest = next.value;
-      return true;
+      do {
+        const next = await source?.next();
+        piece = next && !next.done ? next.value : undefined;
+      } while (piece?.length === 0);
     } catch (error) {
-      this.#pending = undefined;
-      this.failure = error;
-      return false;
-    } finally {
-      clearTimeout(timer);
+      failure = error;
     }
+    if (source !== this.#source) return;
+    this.#pending = undefined;
+    this.#rest = piece ?? new Uint8Array();
+    this.failure = failure;
   }
 }

@@ -5,6 +5,8 @@ export interface RegistryErrorContext {
   repository: string;
   /** Where the credentials came from. */
   credentials: string;
+  /** The answer is another origin's, an object store's: no credentials went there. */
+  elsewhere?: boolean;
   transient?: boolean;
 }
 
@@ -12,7 +14,7 @@ export interface RegistryErrorContext {
 export async function registryError(
   answer: HttpResponse,
   what: string,
-  { repository, credentials, ...overrides }: RegistryErrorContext,
+  { repository, credentials, elsewhere, ...overrides }: RegistryErrorContext,
 ): Promise<BoxcarError> {
   const { status } = answer;
   const error = await statusError('registry', answer, what, overrides);
@@ -23,7 +25,7 @@ export async function registryError(
   if ((status === 403 || status === 429) && (status === 429 || /rate limit|too many/i.test(words))) {
     return as(`${what}: it limits the rate of requests`, { transient: true });
   }
-  if (status === 401 || status === 403) {
+  if ((status === 401 || status === 403) && !elsewhere) {
     return as(what, {
       code: 'unauthorized',
       transient: false,

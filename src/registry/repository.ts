@@ -46,12 +46,10 @@ export class Repository {
    * that is a stream cannot be sent twice, so that its 401 is a transient error.
    */
   async request(request: HttpRequest): Promise<HttpResponse> {
+    const sentAt = performance.now();
     const answer = await this.#http.request(request);
     if (answer.status !== 401 || request.url.origin !== this.origin) return answer;
-    const helps = await this.#authorizer.challenged(
-      header(answer.headers, 'www-authenticate'),
-      request.signal,
-    );
+    const helps = this.#authorizer.challenged(header(answer.headers, 'www-authenticate'), sentAt);
     if (!helps) return answer;
     const replayable = !request.body || request.body instanceof Uint8Array;
     if (!replayable) throw await this.error(answer, 'the registry wants another token', { transient: true });
@@ -64,6 +62,7 @@ export class Repository {
     return registryError(answer, what, {
       repository: this.path,
       credentials: this.#authorizer.source,
+      elsewhere: new URL(answer.facts.url).origin !== this.origin,
       ...options,
     });
   }

@@ -12,7 +12,12 @@ const patchAnswerMs = 5 * 60_000;
 export interface UploadSession {
   location: URL;
   offset: number;
+  /** Bytes that every chunk but the last must have (`OCI-Chunk-Min-Length`). */
+  smallestChunk?: number;
 }
+
+/** A chunk is held in memory: a registry that wants larger ones than this gets smaller ones. */
+const largestChunk = 128 * 1024 * 1024;
 
 const octets = { 'content-type': 'application/octet-stream' };
 
@@ -23,8 +28,13 @@ export async function startUpload(repository: Repository, signal?: AbortSignal):
   if (answer.status !== 202 && answer.status !== 201) {
     throw await repository.error(answer, `the registry refused to begin an upload to ${repository.path}`);
   }
+  if (!header(answer.headers, 'location')) {
+    throw await repository.error(answer, 'the registry began an upload and did not say where (no Location)');
+  }
   await answer.discard();
-  return { location: nextLocation(answer, url), offset: 0 };
+  const wanted = Number(header(answer.headers, 'oci-chunk-min-length'));
+  const smallestChunk = wanted > 0 ? { smallestChunk: Math.min(wanted, largestChunk) } : {};
+  return { location: nextLocation(answer, url), offset: 0, ...smallestChunk };
 }
 
 /**
@@ -81,12 +91,37 @@ export async function uploadStatus(
   const range = /^(?:bytes=)?0-(\d+)$/.exec(header(answer.headers, 'range') ?? '');
   // `0-0` is no byte or one byte; a session that cannot say which is worth nothing either way.
   const last = Number(range?.[1] ?? 0);
-  return last === 0 ? undefined : { location: nextLocation(answer, session.location), offset: last + 1 };
+  return last === 0
+    ? undefined
+    : { ...session, location: nextLocation(answer, session.location), offset: last + 1 };
+}
+
+/** A failed request of a session. */
+interface SessionFailure {
+  method: string;
+  status: number | undefined;
+  /** The session's first byte that it was about. */
+  offset: number;
+  /** Failures in a row without progress, this one included. */
+  failures: number;
+}
+
+/** Whether a failure says that its session is of no more use. */
+export function isSessionLost({ method, status, offset, failures }: SessionFailure): boolean {
+  if (status === undefined || !['PATCH', 'PUT', 'GET'].includes(method)) return false;
+  // Gone (distribution 2.8 and zot after a cut), unknown to a balancer's other node, or a signed Location of an object
+  // store that has expired (401, 403).
+  if ([401, 403, 404, 409, 410].includes(status)) return true;
+  // Out of step; at the first byte it is the request that is wrong, and will be in any session.
+  if ([400, 405, 416].includes(status)) return offset > 0;
+  // A balancer's other node, or ECR, which may not close what came in parts: given up once, as it may be bad luck, too.
+  return status === 500 && failures === 3;
 }
 
 /**
  * PUT with an empty body: closes the session under its digest.
- * @throws BoxcarError; `DigestRefused` when the registry computed another digest.
+ * @throws BoxcarError; `DigestRefused` when the registry computed another digest; also for an answer that leaves open
+ *   whether there is a blob now.
  */
 export async function closeUpload(
   repository: Repository,
@@ -98,9 +133,14 @@ export async function closeUpload(
   // Not through searchParams: that would write the registry's own query anew, and some are signed.
   url.search = `${url.search === '' ? '?' : `${url.search}&`}digest=${encodeURIComponent(digest)}`;
   const answer = await repository.request({ method: 'PUT', url, headers: octets, answerMs: closeMs, signal });
-  if (answer.status >= 200 && answer.status <= 204) return answer.discard();
+  if (answer.status === 201) {
+    const stored = header(answer.headers, 'docker-content-digest');
+    if (stored === undefined || stored === digest) return answer.discard();
+    throw new DigestRefused(await repository.error(answer, `the registry stored the upload as ${stored}`));
+  }
   const error = await repository.error(answer, 'the registry did not take the finished upload');
-  throw /DIGEST_INVALID|digest/i.test(error.request?.answer ?? '') ? new DigestRefused(error) : error;
+  const aboutDigest = answer.status >= 400 && /digest/i.test(error.request?.answer ?? '');
+  throw aboutDigest ? new DigestRefused(error) : error;
 }
 
 /** DELETE: gives a session up. What fails here harms nobody: registries drop old sessions. */

@@ -3,12 +3,13 @@ import { Patience, type RetryNotice } from '../http/retry.ts';
 import type { Digest } from '../oci/digest.ts';
 import { BodyCursor, type UploadBody } from './body-cursor.ts';
 import type { Repository } from './repository.ts';
-import type { UploadManner } from './upload-manner.ts';
+import type { Manner, UploadManner } from './upload-manner.ts';
 import {
   appendUpload,
   cancelUpload,
   closeUpload,
   DigestRefused,
+  isSessionLost,
   startUpload,
   type UploadSession,
   uploadStatus,
@@ -62,11 +63,17 @@ class Upload {
   #session: UploadSession | undefined;
   /** Whether the session's offset must be asked for before it is believed. */
   #uncertain = false;
+  /** How the newest request with bytes sent them. */
+  #sentAs: Manner;
+  /** Most bytes that a session ever had. Only more are progress: sessions lost again and again must run out of patience. */
+  #furthest = 0;
+  #digest: Digest | undefined;
   #freshStarts = freshStarts;
 
   constructor(repository: Repository, manner: UploadManner, body: UploadBody, options: UploadOptions) {
     this.#repository = repository;
     this.#manner = manner;
+    this.#sentAs = manner.now;
     this.#body = body;
     this.#options = options;
     this.#cursor = new BodyCursor(body, options.stop);
@@ -93,7 +100,7 @@ class Upload {
         }
       }
     } finally {
-      await this.#cursor.close();
+      this.#cursor.close();
     }
   }
 
@@ -101,12 +108,12 @@ class Upload {
   async #locate(): Promise<void> {
     const { kill, stop } = this.#options;
     if (stop.aborted) throw stop.reason;
-    if (this.#session && this.#uncertain) {
-      const before = this.#session.offset;
-      this.#keep(await uploadStatus(this.#repository, this.#session, kill));
-      if (this.#session && this.#session.offset > before) this.#progress();
+    const before = this.#session;
+    if (before && this.#uncertain) {
+      const now = await uploadStatus(this.#repository, before, kill);
+      // Sessions do not shrink: ECR goes on naming its first part when it has more.
+      this.#keep(now && now.offset >= before.offset && now.offset <= this.#body.size ? now : undefined);
     }
-    if (this.#session && this.#session.offset > this.#body.size) this.#keep(undefined);
     if (!this.#session) this.#keep(await startUpload(this.#repository, kill));
     this.#uncertain = false;
   }
@@ -114,40 +121,45 @@ class Upload {
   async #send(): Promise<void> {
     const { stop } = this.#options;
     for (let session = this.#session; session && session.offset < this.#body.size; session = this.#session) {
-      await this.#cursor.seek(session.offset);
+      this.#cursor.seek(session.offset);
       this.#options.onOffset?.(session.offset);
       await this.#cursor.ready();
-      await (this.#manner.kind === 'stream' ? this.#sendStream(session) : this.#sendChunk(session));
+      this.#sentAs = this.#manner.now;
+      await (this.#sentAs.kind === 'stream' ? this.#sendStream(session) : this.#sendChunk(session));
       if (this.#cursor.failure !== undefined) throw this.#cursor.failure;
       if (stop.aborted) throw stop.reason;
     }
+    if (this.#digest) return;
     // A session that was complete already: the digest still needs every byte to have passed.
-    await this.#cursor.seek(this.#body.size);
-    for await (const _ of this.#cursor.take(1)) break;
-    if (this.#cursor.failure !== undefined) throw this.#cursor.failure;
+    this.#cursor.seek(this.#body.size);
+    await this.#cursor.finish();
     if (stop.aborted) throw stop.reason;
   }
 
   async #sendStream(session: UploadSession): Promise<void> {
-    await this.#append(session, this.#counted(this.#cursor.take(Number.POSITIVE_INFINITY)), undefined);
+    await this.#append(session, this.#cursor.take(this.#body.size - session.offset), undefined);
   }
 
   /** A chunk is gathered first, so that a slow or failing hub never leaves one unfinished. */
   async #sendChunk(session: UploadSession): Promise<void> {
+    const { stop } = this.#options;
     const pieces: Uint8Array[] = [];
-    const size = Math.min(this.#manner.chunkSize, this.#body.size - session.offset);
+    const wanted = Math.max(this.#sentAs.chunkSize, session.smallestChunk ?? 0);
+    const size = Math.min(wanted, this.#body.size - session.offset);
     let length = 0;
     while (length < size) {
+      await this.#cursor.ready();
       for await (const piece of this.#cursor.take(size - length)) {
-        pieces.push(piece);
+        // A piece is valid until the next one is asked for.
+        pieces.push(Buffer.from(piece));
         length += piece.length;
       }
-      if (length < size) await this.#cursor.ready();
+      if (stop.aborted) throw stop.reason;
     }
     async function* chunk() {
       yield* pieces;
     }
-    await this.#append(session, this.#counted(chunk()), length);
+    await this.#append(session, chunk(), length);
   }
 
   async #append(
@@ -155,42 +167,42 @@ class Upload {
     bytes: AsyncIterable<Uint8Array>,
     length: number | undefined,
   ): Promise<void> {
-    const { location: used, offset } = session;
-    this.#uncertain = true;
-    const location = await appendUpload(
-      this.#repository,
-      { location: used, offset },
-      bytes,
-      length,
-      this.#options.kill,
-    );
-    this.#uncertain = false;
-    // What was sent is believed, not the answer's Range: it counts from the PATCH's own start on zot, sticks on ECR.
-    this.#keep({ location, offset: this.#cursor.position });
-    this.#progress();
-  }
-
-  async *#counted(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-    let offset = this.#session?.offset ?? 0;
-    for await (const piece of bytes) {
-      yield piece;
-      offset += piece.length;
-      this.#options.onOffset?.(offset);
+    const { onOffset, kill } = this.#options;
+    let offset = session.offset;
+    let complete = false;
+    async function* counted(): AsyncGenerator<Uint8Array> {
+      for await (const piece of bytes) {
+        offset += piece.length;
+        complete = offset - session.offset === length;
+        yield piece;
+        onOffset?.(offset);
+      }
+      complete = true;
     }
+    this.#uncertain = true;
+    const location = await appendUpload(this.#repository, session, counted(), length, kill);
+    // An answer before the last byte leaves open which bytes it is about.
+    this.#uncertain = !complete;
+    // What was sent is believed, not the answer's Range: it counts from the PATCH's own start on zot, sticks on ECR.
+    this.#keep({ ...session, location, offset: complete ? offset : session.offset });
+    if (!complete) throw answeredEarly();
   }
 
   async #close(): Promise<Digest> {
-    const digest = this.#body.digest();
     const session = this.#session;
     if (!session) throw new Error('no upload session to close');
+    // Once: a hash cannot be asked twice, and a PUT may be repeated.
+    this.#digest ??= this.#body.digest();
+    const digest = this.#digest;
+    const { kill } = this.#options;
     try {
-      this.#uncertain = true;
-      await closeUpload(this.#repository, session, digest, this.#options.kill);
+      // Nothing becomes uncertain: without bytes of its own it leaves the session as it is, or none.
+      await closeUpload(this.#repository, session, digest, kill);
     } catch (error) {
       // The answer may be lost and the blob there: look before doing it again.
       const mayBeDone =
         error instanceof BoxcarError && !(error instanceof DigestRefused) && error.code !== 'unauthorized';
-      if (!mayBeDone || !(await this.#repository.hasBlob(digest, this.#options.kill))) throw error;
+      if (!mayBeDone || !(await this.#repository.hasBlob(digest, kill))) throw error;
     }
     return digest;
   }
@@ -216,33 +228,41 @@ class Upload {
     const session = this.#session;
     if (!session || !request || code === 'unauthorized') return false;
     const { method, status } = request;
-    const failure = { status, offset: session.offset, sent: this.#cursor.position - session.offset };
-    const changed = method === 'PATCH' && this.#manner.learn(failure);
-    // Gone (distribution 2.8 and zot after a cut, a balancer's other node), or refused for good: start again.
-    const kept = status === undefined || status >= 500 || [401, 408, 413, 416, 425, 429].includes(status);
-    const lost = (method === 'PATCH' || method === 'PUT') && !kept;
-    if (lost || changed) this.#keep(undefined);
-    return lost || changed;
+    const { offset } = session;
+    const sent = this.#cursor.position - offset;
+    const failures = this.#patience.failures + 1;
+    const changed = this.#manner.learn({ method, status, offset, sent, failures, as: this.#sentAs });
+    const lost = changed || isSessionLost({ method, status, offset, failures });
+    if (lost) this.#keep(undefined);
+    // A success that is not the protocol's: what has become of the bytes is asked for.
+    return lost || (status !== undefined && status < 300);
   }
 
   async #restart(): Promise<void> {
     const session = this.#session;
     this.#keep(undefined);
-    await this.#cursor.close();
+    this.#digest = undefined;
+    this.#cursor.close();
     if (session) await cancelUpload(this.#repository, session, this.#options.kill);
   }
 
   #keep(session: UploadSession | undefined): void {
     this.#session = session;
     this.#options.onSaved?.(session && { location: session.location.href, offset: session.offset });
-  }
-
-  #progress(): void {
+    if (!session || session.offset <= this.#furthest) return;
+    this.#furthest = session.offset;
     this.#patience.progress();
-    this.#manner.progress();
   }
 }
 
 function isMismatch(error: unknown): boolean {
   return error instanceof BoxcarError && error.code === 'content-mismatch';
+}
+
+function answeredEarly(): BoxcarError {
+  return new BoxcarError('the registry answered before it had every byte', {
+    code: 'registry-failed',
+    side: 'registry',
+    transient: true,
+  });
 }
