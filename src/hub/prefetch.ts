@@ -1,8 +1,8 @@
 import { PiecePool } from './piece-pool.ts';
 
 const mib = 1024 * 1024;
-/** Connections in flight for all files together, as far as each file may have two. */
-const connections = 16;
+/** Connections in flight for all files together, as far as each file may have two: eight windows of 4 MiB hold little memory. */
+const connections = 8;
 /** What is fetched ahead is lost when the process is killed: windows are small, and an eighth of a file at most. */
 const largestWindow = 4 * mib;
 
