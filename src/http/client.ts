@@ -1,5 +1,5 @@
 import { type Dispatcher, request } from 'undici';
-import { BoxcarError, printable, type RequestFacts, type Side } from '../errors.ts';
+import { BoxcarError, type BoxcarErrorOptions, printable, type RequestFacts, type Side } from '../errors.ts';
 import { failureOf } from './failure.ts';
 import { isTransientStatus, retryAfter } from './retry.ts';
 import { StallWatch } from './stall.ts';
@@ -165,7 +165,7 @@ export async function statusError(
   side: 'hub' | 'registry',
   answer: HttpResponse,
   what: string,
-  options: Partial<ConstructorParameters<typeof BoxcarError>[1]> = {},
+  options: Partial<BoxcarErrorOptions> = {},
 ): Promise<BoxcarError> {
   answer.facts.answer ??= printable(await serverWords(answer));
   const after = retryAfter(answer.headers);

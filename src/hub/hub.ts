@@ -1,4 +1,4 @@
-import type { BoxcarError } from '../errors.ts';
+import type { BoxcarError, BoxcarErrorOptions } from '../errors.ts';
 import { type HttpClient, type HttpRequest, type HttpResponse, header, statusError } from '../http/client.ts';
 import { redirectTarget } from '../http/redirect.ts';
 import { Patience, type PatienceOptions } from '../http/retry.ts';
@@ -66,44 +66,43 @@ export async function follow(hub: Hub, request: HttpRequest): Promise<HttpRespon
 
 /** What the hub's refusal means and what to do about it. `what` names the thing asked for. */
 export async function hubError(hub: Hub, answer: HttpResponse, what: string): Promise<BoxcarError> {
-  const code = header(answer.headers, 'x-error-code');
+  const failed = await statusError('hub', answer, `the hub failed at ${what}`);
   const { status } = answer;
-  const setToken = 'set HF_TOKEN to a token that may read it';
-  if (code === 'GatedRepo' || (status === 403 && hub.hasToken)) {
-    return statusError('hub', answer, `the hub refused ${what}: the model is gated`, {
-      code: 'unauthorized',
-      hint: hub.hasToken
-        ? "accept its terms on the model's page with the token's account; a fine-grained token also needs read access to gated repositories"
-        : `accept its terms on the model's page, then ${setToken}`,
-      transient: false,
-    });
-  }
+  const code = header(answer.headers, 'x-error-code');
+  const words = answer.facts.answer ?? '';
+  const as = (message: string, options: Partial<BoxcarErrorOptions>) =>
+    statusError('hub', answer, message, options);
   if (status === 401 || status === 403) {
-    return statusError('hub', answer, `the hub refused ${what}`, {
+    const gated = code === 'GatedRepo' || /gated|restricted/i.test(words);
+    return as(`the hub refused ${what}${gated ? ': the model is gated' : ''}`, {
       code: 'unauthorized',
-      hint: hub.hasToken
-        ? 'is the token valid, and may it read this model? For a private model the hub says the same as for one that does not exist'
-        : `there is no such model, or it is private, which looks the same without a token: check the name, or ${setToken}`,
-      transient: false,
+      hint: cure(words, gated, hub.hasToken),
     });
   }
   if (status === 404) {
-    return statusError(
-      'hub',
-      answer,
-      code === 'RevisionNotFound' ? `${what}: no such revision` : `${what}: not found`,
-      {
-        code: 'not-found',
-        hint: 'check the name and the revision (a branch, a tag or a commit) on the hub',
-        transient: false,
-      },
-    );
-  }
-  if (status === 429) {
-    return statusError('hub', answer, 'the hub limits the rate of requests', {
-      transient: true,
-      ...(hub.hasToken ? {} : { hint: 'with HF_TOKEN set the hub allows more requests' }),
+    return as(`${what}: ${code === 'RevisionNotFound' ? 'no such revision' : 'not found'}`, {
+      code: 'not-found',
+      hint: 'check the name and the revision (a branch, a tag or a commit) on the hub',
     });
   }
-  return statusError('hub', answer, `the hub failed at ${what}`);
+  if (status === 429) {
+    const hint = hub.hasToken ? undefined : 'with HF_TOKEN set the hub allows more requests';
+    return as('the hub limits the rate of requests', hint ? { hint } : {});
+  }
+  return failed;
+}
+
+/** A token that is missing, terms not accepted and a token without the right to gated models have three different cures. */
+function cure(words: string, gated: boolean, hasToken: boolean): string {
+  const setToken = 'set HF_TOKEN to a token that may read it';
+  const terms = "accept its terms on the model's page";
+  if (/fine-grained/i.test(words)) {
+    return "the token may not read gated models: allow access to public gated repositories in the token's settings";
+  }
+  if (gated && hasToken) {
+    return `${terms} with the token's account; a fine-grained token also needs access to gated repositories`;
+  }
+  if (gated) return `${terms}, then ${setToken}`;
+  if (hasToken) return 'is the token valid, and may it read this model?';
+  return `there is no such model, or it is private, which looks the same without a token: check the name, or ${setToken}`;
 }
