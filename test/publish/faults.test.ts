@@ -162,7 +162,7 @@ describeEachRegistry('a push that meets faults', (kind) => {
 
   test('two at once: the second says who has the state file, both end with one image', async (context) => {
     const big = oneCommit('acme/twice', { 'model.safetensors': safetensors(3_000_000, 7) });
-    const { hub, registry } = await setup(context, { models: [big], bytesPerSecond: 1_500_000 });
+    const { hub, registry } = await setup(context, { models: [big], bytesPerSecond: 300_000 });
     const home = tempDir(context);
     const args = ['push', big.name, `${registry.host}/x`, '--json'];
     const first = startBoxcar(args, { env: { HF_ENDPOINT: hub.url }, home });
