@@ -23,7 +23,7 @@ export interface Checkpoint {
  * file's own to compare with what the hub recorded. Ends in a digest only if both sizes and the content are right.
  */
 export class LayerDigest {
-  readonly checkpoints: Checkpoint[];
+  checkpoints: Checkpoint[];
   readonly #plan: LayerPlan;
   #offset = 0;
   #layer!: Sha256;
@@ -57,7 +57,6 @@ export class LayerDigest {
     return this.#offset;
   }
 
-  /** @throws BoxcarError `content-mismatch` when the file has more bytes than the hub listed. */
   update(bytes: Uint8Array): void {
     let rest = bytes;
     while (rest.length > 0) {
@@ -102,20 +101,20 @@ export class LayerDigest {
       layer: this.#layer.save().chain,
       ...(content ? { content: content.chain } : {}),
     });
-    thin(this.checkpoints);
+    this.checkpoints = thin(this.checkpoints);
   }
 }
 
-/** Keeps the newest few and, further back, one in each power of two of distance. */
-function thin(checkpoints: Checkpoint[]): void {
+/**
+ * Keeps the newest few and, further back, one in each power of two of distance. A checkpoint is kept for its own number
+ * and distance alone: one dropped is never missed later, when the distances have grown.
+ */
+function thin(checkpoints: Checkpoint[]): Checkpoint[] {
   const newest = checkpoints.at(-1)?.offset ?? 0;
-  let lastKept = Number.POSITIVE_INFINITY;
-  for (let i = checkpoints.length - 1; i >= 0; i--) {
-    const distance = newest - (checkpoints[i]?.offset ?? 0);
-    const band = Math.floor(Math.log2(distance / checkpointEvery + 1));
-    if (checkpoints.length - i > newestKept && band === lastKept) checkpoints.splice(i, 1);
-    else lastKept = band;
-  }
+  return checkpoints.filter(({ offset }) => {
+    const distance = (newest - offset) / checkpointEvery;
+    return distance < newestKept || (offset / checkpointEvery) % 2 ** Math.floor(Math.log2(distance)) === 0;
+  });
 }
 
 function mismatch(path: string, what: string): BoxcarError {

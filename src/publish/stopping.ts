@@ -2,7 +2,7 @@ import { setMaxListeners } from 'node:events';
 import { BoxcarError } from '../errors.ts';
 
 /** How long a stop waits for requests to end cleanly before it cuts them, in ms: the command promises 5 s in all. */
-const cleanStopMs = 4000;
+const cleanStopMs = 3500;
 
 /** Two ways to end: `stop` lets requests end cleanly, `kill` cuts what has not ended a few seconds later. */
 export class Stopping {
