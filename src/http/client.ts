@@ -95,41 +95,45 @@ function response(
   side: 'hub' | 'registry',
   signal: AbortSignal | undefined,
 ): HttpResponse {
-  const each: HttpResponse['each'] = (onChunk) =>
-    new Promise((resolve, reject) => {
-      const { body } = answer;
-      const end = (settle: () => void) => {
-        watch.done();
-        settle();
-      };
-      const fail = (error: unknown) => {
-        body.destroy();
-        end(() => reject(error));
-      };
-      const take = (chunk: Buffer) => {
-        watch.progress();
-        try {
+  const { body } = answer;
+  const failure = (error: unknown) => failureOf(watch.reasonFor(error), side, facts, signal);
+  const each: HttpResponse['each'] = async (onChunk) => {
+    let held: Promise<void> | undefined;
+    try {
+      await new Promise<void>((resolve, reject) => {
+        const take = (chunk: Buffer) => {
+          watch.progress();
           const goOn = onChunk(chunk);
-          if (goOn === false) {
-            body.destroy();
-            end(resolve);
-          } else if (goOn) {
-            body.pause();
-            watch.pause();
-            goOn.then(() => {
-              watch.progress();
-              body.resume();
-            }, fail);
+          if (goOn === false) return resolve();
+          if (!goOn) return;
+          body.pause();
+          watch.pause();
+          held = goOn.then(() => {
+            watch.progress();
+            body.resume();
+          });
+          held.catch(reject);
+        };
+        // No event would come any more: it broke, or was dropped.
+        if (body.errored) throw failure(body.errored);
+        if (body.closed) return resolve();
+        watch.progress();
+        body.on('error', (error) => reject(failure(error)));
+        body.on('end', resolve);
+        body.on('data', (chunk: Buffer) => {
+          try {
+            take(chunk);
+          } catch (error) {
+            reject(error);
           }
-        } catch (error) {
-          fail(error);
-        }
-      };
-      watch.progress();
-      body.on('error', (error) => end(() => reject(failureOf(watch.reasonFor(error), side, facts, signal))));
-      body.on('end', () => end(resolve));
-      body.on('data', take);
-    });
+        });
+      });
+      await held;
+    } finally {
+      watch.done();
+      body.destroy();
+    }
+  };
   return {
     status: answer.statusCode,
     headers: answer.headers,
@@ -138,7 +142,7 @@ function response(
     async discard() {
       // Read, so that its connection can be used again; an answer that goes on or stands still is cut instead.
       watch.progress();
-      await answer.body.dump().catch(() => {});
+      await body.dump().catch(() => {});
       watch.done();
     },
     async bytes(limit) {

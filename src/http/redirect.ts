@@ -6,7 +6,8 @@ import { type HttpResponse, header } from './client.ts';
  */
 export function redirectTarget(answer: HttpResponse, url: URL): URL | undefined {
   if (![301, 302, 303, 307, 308].includes(answer.status)) return undefined;
-  const target = URL.parse(header(answer.headers, 'location') ?? '', url.href) ?? undefined;
+  const location = header(answer.headers, 'location');
+  const target = location ? URL.parse(location, url.href) : undefined;
   if (!target || !/^https?:$/.test(target.protocol)) return undefined;
   return url.protocol === 'https:' && target.protocol === 'http:' ? undefined : target;
 }

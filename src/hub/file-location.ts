@@ -6,6 +6,13 @@ import { type Hub, hubError } from './hub.ts';
 
 const maxRedirects = 5;
 
+/** Bytes `from` to `to` (exclusive). */
+interface FileRange {
+  from: number;
+  to: number;
+  signal: AbortSignal | undefined;
+}
+
 /**
  * Where one file's bytes are: the hub's own URL, or the signed one of a CDN that it redirects to. Resolved once for all
  * windows of the file, and again when the signed URL has expired, because every resolve counts against a quota.
@@ -29,32 +36,41 @@ export class FileLocation {
    * @throws BoxcarError for any other answer.
    */
   async get(from: number, to: number, signal?: AbortSignal): Promise<HttpResponse> {
-    const used = this.#signed;
-    if (used) {
-      const answer = await this.#request(used, from, to, signal);
-      if (![401, 403, 404, 410].includes(answer.status)) return this.#accept(answer);
-      await answer.discard();
-      if (this.#signed === used) this.#signed = undefined;
-    }
-    return this.#accept(await this.#one(() => this.#resolved(from, to, signal)));
+    const range = { from, to, signal };
+    const answer =
+      (await this.#fromStore(range)) ??
+      // One window asks the hub; what it learns serves those that have waited for it.
+      (await this.#one(
+        async () => (await this.#fromStore(range)) ?? (await this.#follow(this.#resolve, range)),
+      ));
+    return this.#accept(answer);
   }
 
-  /** Asks the hub, unless another window has just done so. */
-  async #resolved(from: number, to: number, signal: AbortSignal | undefined): Promise<HttpResponse> {
-    let url = this.#signed ?? this.#resolve;
+  /** From where the hub has sent us before; `undefined` where that is not known, or not good any more. */
+  async #fromStore(range: FileRange): Promise<HttpResponse | undefined> {
+    const used = this.#signed;
+    if (!used) return undefined;
+    const answer = await this.#follow(used, range);
+    if (![401, 403, 404, 410].includes(answer.status)) return answer;
+    await answer.discard();
+    if (this.#signed === used) this.#signed = undefined;
+    return undefined;
+  }
+
+  async #follow(start: URL, range: FileRange): Promise<HttpResponse> {
+    let url = start;
     for (let hops = 0; ; hops++) {
-      const answer = await this.#request(url, from, to, signal);
+      const answer = await this.#request(url, range);
       const target = redirectTarget(answer, url);
-      if (!target || hops === maxRedirects) {
-        if (hops > 0 && (answer.status === 206 || answer.status === 200)) this.#signed = url;
-        return answer;
-      }
+      if (!target || hops === maxRedirects) return answer;
       await answer.discard();
       url = target;
+      // Kept even if the store fails now: what was signed stays good.
+      this.#signed = target;
     }
   }
 
-  #request(url: URL, from: number, to: number, signal: AbortSignal | undefined): Promise<HttpResponse> {
+  #request(url: URL, { from, to, signal }: FileRange): Promise<HttpResponse> {
     // A CDN that is offered gzip may ignore the range: huggingface_hub#3778.
     const headers = { range: `bytes=${from}-${to - 1}`, 'accept-encoding': 'identity' };
     return this.#hub.http.request({ method: 'GET', url, headers, signal });

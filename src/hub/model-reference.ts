@@ -52,9 +52,17 @@ function fromUrl(text: string): ModelReference {
   const revision = rest[0] === 'refs' ? rest.slice(0, 3).join('/') : rest[0];
   return {
     model: name.join('/'),
-    ...(revision ? { revision: decodeURIComponent(revision) } : {}),
+    ...(revision ? { revision: decoded(revision) ?? '' } : {}),
     endpoint: url.origin,
   };
+}
+
+function decoded(text: string): string | undefined {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return undefined;
+  }
 }
 
 function malformed(text: string): BoxcarError {
@@ -71,7 +79,7 @@ function malformed(text: string): BoxcarError {
  */
 export function parseEndpoint(text: string): string {
   const url = URL.parse(text);
-  if (!url || !/^https?:$/.test(url.protocol) || url.username || url.search || url.hash) {
+  if (!url || !/^https?:$/.test(url.protocol) || url.username || url.password || url.search || url.hash) {
     throw new BoxcarError(`not the address of a hub: ${JSON.stringify(text.replace(/\/\/[^/@]*@/, '//'))}`, {
       code: 'usage',
       side: 'local',

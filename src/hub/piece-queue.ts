@@ -1,6 +1,6 @@
 import { type PiecePool, pieceSize } from './piece-pool.ts';
 
-/** A slow source is not held back to fill a piece for longer than this, in ms. */
+/** A reader that waits gets what is there after this time, in ms, full piece or not. */
 const gatherMs = 50;
 
 interface Piece {
@@ -51,6 +51,7 @@ export class PieceQueue {
         await new Promise<void>((resolve) => {
           this.#wakeReader = resolve;
         });
+        this.#wakeReader = undefined;
       }
     }
   }
@@ -73,7 +74,8 @@ export class PieceQueue {
       const copied = chunk.copy(piece.buffer, piece.filled, taken);
       piece.filled += copied;
       taken += copied;
-      if (piece.filled === pieceSize || performance.now() - this.#since > gatherMs) this.#flush();
+      const late = this.#wakeReader !== undefined && performance.now() - this.#since > gatherMs;
+      if (piece.filled === pieceSize || late) this.#flush();
     }
   }
 

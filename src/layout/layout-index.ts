@@ -5,6 +5,7 @@ import writeFileAtomic from 'write-file-atomic';
 import { Lock } from '../disk/lock.ts';
 import { BoxcarError } from '../errors.ts';
 import { type Descriptor, mediaTypes } from '../oci/descriptor.ts';
+import { isDigest } from '../oci/digest.ts';
 
 const layoutVersion = '{"imageLayoutVersion":"1.0.0"}';
 /** The tag of an index entry (image-spec, annotations.md). */
@@ -69,7 +70,8 @@ export class LayoutIndex {
     if (text === undefined) return { schemaVersion: 2, mediaType: mediaTypes.index, manifests: [] };
     try {
       const index = JSON.parse(text) as Index;
-      if (Array.isArray(index.manifests)) return index;
+      if (Array.isArray(index.manifests) && index.manifests.every((entry) => isDigest(entry.digest)))
+        return index;
     } catch {
       // Told below.
     }
