@@ -33,7 +33,14 @@ describe('the package', () => {
 
   test('holds what runs, and nothing else', () => {
     const top = readdirSync(installed).filter((name) => name !== 'node_modules');
-    assert.deepEqual(top.sort(), ['CHANGELOG.md', 'LICENSE', 'README.md', 'dist', 'package.json', 'state-schema']);
+    assert.deepEqual(top.sort(), [
+      'CHANGELOG.md',
+      'LICENSE',
+      'README.md',
+      'dist',
+      'package.json',
+      'state-schema',
+    ]);
   });
 
   test('a program in JavaScript pushes with it', async () => {

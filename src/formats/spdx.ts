@@ -1,7 +1,8 @@
+import deprecatedIds from 'spdx-license-ids/deprecated.json' with { type: 'json' };
 import spdxIds from 'spdx-license-ids/index.json' with { type: 'json' };
 import type { ModelCard } from '../hub/model-file.ts';
 
-const bySpelling = new Map(spdxIds.map((id) => [id.toLowerCase(), id]));
+const bySpelling = new Map([...deprecatedIds, ...spdxIds].map((id) => [id.toLowerCase(), id]));
 
 /**
  * The card's licence as an SPDX expression, as `org.opencontainers.image.licenses` asks (image-spec, annotations.md):

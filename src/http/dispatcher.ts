@@ -35,16 +35,23 @@ export function createDispatcher(env: NodeJS.ProcessEnv = process.env): Dispatch
 function extraCertificates(env: NodeJS.ProcessEnv): string[] | undefined {
   const file = env.SSL_CERT_FILE;
   if (!file) return undefined;
+  let pem: string;
   try {
-    return [...getCACertificates('default'), readFileSync(file, 'utf8')];
+    pem = readFileSync(file, 'utf8');
   } catch (cause) {
-    throw new BoxcarError(`SSL_CERT_FILE names a file that cannot be read: ${file}`, {
-      code: 'usage',
-      side: 'local',
-      hint: 'give the path of a PEM file with the certificates to trust, or unset SSL_CERT_FILE',
-      cause,
-    });
+    throw unusable(file, 'cannot be read', cause);
   }
+  if (!pem.includes('-----BEGIN CERTIFICATE-----')) throw unusable(file, 'holds no certificate');
+  return [...getCACertificates('default'), pem];
+}
+
+function unusable(file: string, why: string, cause?: unknown): BoxcarError {
+  return new BoxcarError(`SSL_CERT_FILE names a file that ${why}: ${file}`, {
+    code: 'usage',
+    side: 'local',
+    hint: 'give the path of a PEM file with the certificates to trust, or unset SSL_CERT_FILE',
+    cause,
+  });
 }
 
 /** undici reads the variables of `process.env`; a caller's own environment must win over those. */

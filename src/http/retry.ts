@@ -25,7 +25,7 @@ export function retryDelay(
   random = Math.random,
 ): number {
   const backoff = Math.round(random() * Math.min(maxBackoffMs, baseMs * 2 ** (attempt - 1)));
-  return retryAfterMs === undefined ? backoff : Math.min(retryAfterMs, maxRetryAfterMs) + backoff;
+  return Math.min(retryAfterMs ?? 0, maxRetryAfterMs) + backoff;
 }
 
 /**
@@ -91,7 +91,8 @@ export class Patience {
   async wait(error: unknown, signal?: AbortSignal, worthwhile = false): Promise<void> {
     if (signal?.aborted) throw signal.reason;
     const transient = error instanceof BoxcarError && (error.transient || worthwhile);
-    if (!transient || this.#attempt >= this.#options.limit) throw error;
+    const tooLong = transient && (error.retryAfterMs ?? 0) > maxRetryAfterMs;
+    if (!transient || tooLong || this.#attempt >= this.#options.limit) throw error;
     this.#attempt += 1;
     const delayMs = retryDelay(this.#attempt, error.retryAfterMs, this.#options.baseMs ?? defaultBackoffMs);
     this.#options.onRetry?.({ error, attempt: this.#attempt, of: this.#options.limit, delayMs });

@@ -66,7 +66,7 @@ function decoded(text: string): string | undefined {
 }
 
 function malformed(text: string): BoxcarError {
-  return new BoxcarError(`not a model: ${JSON.stringify(text)}`, {
+  return new BoxcarError(`not a model: ${JSON.stringify(withoutUserinfo(text))}`, {
     code: 'usage',
     side: 'local',
     hint: 'name it as org/name, org/name@revision, hf://org/name@revision, or by the URL of its page on the hub',
@@ -80,11 +80,16 @@ function malformed(text: string): BoxcarError {
 export function parseEndpoint(text: string): string {
   const url = URL.parse(text);
   if (!url || !/^https?:$/.test(url.protocol) || url.username || url.password || url.search || url.hash) {
-    throw new BoxcarError(`not the address of a hub: ${JSON.stringify(text.replace(/\/\/[^/@]*@/, '//'))}`, {
+    throw new BoxcarError(`not the address of a hub: ${JSON.stringify(withoutUserinfo(text))}`, {
       code: 'usage',
       side: 'local',
       hint: 'give --hf-endpoint (HF_ENDPOINT) as https://host, without credentials',
     });
   }
   return url.href.replace(/\/+$/, '');
+}
+
+/** A URL with a password in it is not repeated with it. */
+function withoutUserinfo(text: string): string {
+  return text.replace(/\/\/[^/]*@/, '//');
 }

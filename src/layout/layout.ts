@@ -45,7 +45,7 @@ export class Layout {
     return `${this.name}@${digest}`;
   }
 
-  /** Makes the directory, unless it holds something else already. */
+  /** Makes the directory, or checks the image layout that is there. */
   async connect(): Promise<void> {
     await this.#onDisk(async () => {
       await mkdir(join(this.directory, 'blobs', 'sha256'), { recursive: true });

@@ -74,6 +74,8 @@ export function checkTag(tag: string): string {
 
 /** The last colon starts a tag, unless what follows could only be a path. */
 function parseLayout(text: string): TargetReference {
+  if (text.startsWith('oci://'))
+    throw malformed(text, 'a registry is named without oci://, a directory with one slash');
   const path = text.slice('oci:'.length);
   const match = /^(.*):([^:/\\]*)$/.exec(path);
   const directory = match?.[1] ?? path;

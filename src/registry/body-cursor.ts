@@ -89,6 +89,7 @@ export class BodyCursor {
   /** @returns whether there are bytes; false also when none came for `limitMs`. */
   async #fill(limitMs?: number): Promise<boolean> {
     if (this.#rest.length > 0) return true;
+    if (this.failure !== undefined) return false;
     this.#pending ??= this.#pull();
     let timer: NodeJS.Timeout | undefined;
     const idle = new Promise<void>((resolve) => {

@@ -36,7 +36,7 @@ export function isLoopback(host: string): boolean {
   return (
     hostname === 'localhost' ||
     hostname.endsWith('.localhost') ||
-    hostname.startsWith('127.') ||
+    /^127\.\d+\.\d+\.\d+$/.test(hostname) ||
     hostname === '[::1]'
   );
 }

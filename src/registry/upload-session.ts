@@ -112,8 +112,10 @@ export function isSessionLost({ method, status, offset, failures }: SessionFailu
   // Gone (distribution 2.8 and zot after a cut), unknown to a balancer's other node, or a signed Location of an object
   // store that has expired (401, 403).
   if ([401, 403, 404, 409, 410].includes(status)) return true;
-  // Out of step; at the first byte it is the request that is wrong, and will be in any session.
-  if ([400, 405, 416].includes(status)) return offset > 0;
+  // At the first byte it is the request that is wrong, and will be in any session.
+  if (status === 400 || status === 405) return offset > 0;
+  // Distribution 3 may still be writing the bytes of a cut PATCH when it says how many it has: ask it again first.
+  if (status === 416) return offset > 0 && failures > 1;
   // A balancer's other node, or ECR, which may not close what came in parts: given up once, as it may be bad luck, too.
   return status === 500 && failures === 3;
 }

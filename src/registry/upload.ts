@@ -234,8 +234,8 @@ class Upload {
     const changed = this.#manner.learn({ method, status, offset, sent, failures, as: this.#sentAs });
     const lost = changed || isSessionLost({ method, status, offset, failures });
     if (lost) this.#keep(undefined);
-    // A success that is not the protocol's: what has become of the bytes is asked for.
-    return lost || (status !== undefined && status < 300);
+    // Not the protocol's success, or out of step: the registry is asked again what it has.
+    return lost || (status !== undefined && (status < 300 || (status === 416 && offset > 0)));
   }
 
   async #restart(): Promise<void> {

