@@ -6,8 +6,8 @@ import writeFileAtomic from 'write-file-atomic';
 import { Lock } from '../disk/lock.ts';
 import { type LayerState, type PublishState, type StateIdentity, stateFault } from './state-schema.ts';
 
-/** Shortest time between two writes, in ms; a slow disk gets more, so that writing takes at most a twentieth of the time. */
-const writeEveryMs = 100;
+/** Times between two writes, in ms: a slow disk gets more than the shortest, a killed process loses at most the longest. */
+const writeEveryMs = { shortest: 100, longest: 1000 };
 
 /** Where the state of a publish is kept unless the user says otherwise (XDG Base Directory Specification). */
 export function defaultStatePath(identity: StateIdentity, env: NodeJS.ProcessEnv): string {
@@ -74,11 +74,13 @@ export class StateFile {
     return this.#state.layers[name];
   }
 
-  /** Remembers; the file follows within about {@link writeEveryMs}. */
+  /** Remembers; the file follows soon ({@link writeEveryMs}). */
   set(name: string, layer: LayerState): void {
     this.#state.layers[name] = layer;
     this.#dirty = true;
-    this.#timer ??= setTimeout(() => this.#writeSoon(), Math.max(writeEveryMs, 20 * this.#lastWriteMs));
+    const { shortest, longest } = writeEveryMs;
+    const pause = Math.min(longest, Math.max(shortest, 5 * this.#lastWriteMs));
+    this.#timer ??= setTimeout(() => this.#writeSoon(), pause);
   }
 
   /** Writes what is not yet written. */

@@ -19,13 +19,18 @@ const model = bigModel({ files: 2, size, name: 'acme/resumed' });
 async function halfway(program: RunningProgram, home: string): Promise<void> {
   await program.said(/layer-started/);
   const folder = join(home, '.local/state/boxcar');
-  for (;;) {
+  let running = true;
+  void program.finished.finally(() => {
+    running = false;
+  });
+  while (running) {
     const [file = ''] = readdirSync(folder).filter((name) => name.endsWith('.json'));
     const { layers } = JSON.parse(readFileSync(join(folder, file), 'utf8')) as PublishState;
     const reached = Object.values(layers).map((layer) => layer.checkpoints?.at(-1)?.offset ?? 0);
     if (reached.filter((offset) => offset >= size / 2).length === 2) return;
     await delay(20);
   }
+  assert.fail(`it ended before that:\n${program.stderr()}`);
 }
 
 describeEachRegistry('going on', (kind) => {
