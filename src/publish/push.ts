@@ -113,7 +113,7 @@ async function openTarget(checked: CheckedOptions, dispatcher: Dispatcher): Prom
     checked;
   if (target.kind === 'layout') return new Layout(target.directory);
   const { registry, repository } = target;
-  const credentials = await findCredentials({ registry, repository, env });
+  const credentials = await findCredentials({ registry, repository, env, ...(signal ? { signal } : {}) });
   emit(detail(`credentials for ${registry}: ${credentials.source}`));
   const scheme = plainHttp ? 'http' : target.scheme;
   const origin = await registryOrigin({ registry, scheme, dispatcher, userAgent }, signal);

@@ -49,7 +49,7 @@ export class Repository {
     const sentAt = performance.now();
     const answer = await this.#http.request(request);
     if (answer.status !== 401 || request.url.origin !== this.origin) return answer;
-    const helps = this.#authorizer.challenged(header(answer.headers, 'www-authenticate'), sentAt);
+    const helps = this.#authorizer.challenged(answer.headers['www-authenticate'], sentAt);
     if (!helps) return answer;
     const replayable = !request.body || request.body instanceof Uint8Array;
     if (!replayable) throw await this.error(answer, 'the registry wants another token', { transient: true });

@@ -1,91 +1,68 @@
 import { readFile } from 'node:fs/promises';
 import { BoxcarError } from '../../errors.ts';
 
-/** An entry of `auths` (docker/cli, cli/config/types/authconfig.go). */
-export interface AuthEntry {
-  auth?: string;
-  username?: string;
-  password?: string;
-  identitytoken?: string;
-  registrytoken?: string;
-}
-
 /** Docker's config.json or Podman's auth.json, as far as credentials go (containers-auth.json(5)). */
 export interface AuthFile {
   path: string;
-  auths: Record<string, AuthEntry>;
-  credHelpers: Record<string, string>;
+  /** Values as they stand in the file: an entry is judged when it is the one that counts. */
+  auths: Map<string, unknown>;
+  /** Registry to the name of its helper; an empty name means the file itself (docker/cli, GetCredentialsStore). */
+  credHelpers: Map<string, string>;
   credsStore?: string;
+  /** Why it could not be read, in the system's word: `ENOENT`. It has no entries then. */
+  unread?: string;
 }
 
 /**
- * Reads a credentials file.
- * @returns `undefined` where there is none, or none that may be read.
+ * Reads a credentials file; one that is not there, or that may not be read, has no entries.
  * @throws BoxcarError `usage` when it is not JSON of the right shape; its content is never shown.
  */
-export async function readAuthFile(path: string): Promise<AuthFile | undefined> {
-  const text = await readFile(path, 'utf8').catch(() => undefined);
-  if (text === undefined || text.trim() === '') return undefined;
-  let content: Record<string, unknown>;
+export async function readAuthFile(path: string): Promise<AuthFile> {
+  const none = { path, auths: new Map(), credHelpers: new Map() };
+  let text: string;
   try {
-    content = JSON.parse(text);
-  } catch {
-    throw malformed(path);
+    text = await readFile(path, 'utf8');
+  } catch (error) {
+    return { ...none, unread: (error as NodeJS.ErrnoException).code ?? 'unreadable' };
   }
-  if (!isRecord(content)) throw malformed(path);
-  const { auths = {}, credHelpers = {}, credsStore } = content;
-  if (
-    !isRecord(auths) ||
-    !isRecord(credHelpers) ||
-    (credsStore !== undefined && typeof credsStore !== 'string')
-  ) {
-    throw malformed(path);
-  }
+  if (text.trim() === '') return none;
+  const content = parse(text);
+  if (!isRecord(content)) throw malformedFile(path);
+  const { credsStore } = content;
+  const auths = entries(content.auths);
+  const helpers = entries(content.credHelpers);
+  if (!auths || !helpers?.every(([, name]) => typeof name === 'string')) throw malformedFile(path);
+  if (credsStore !== undefined && credsStore !== null && typeof credsStore !== 'string')
+    throw malformedFile(path);
   return {
     path,
-    auths: Object.fromEntries(
-      Object.entries(auths).filter(([, entry]) => isRecord(entry)),
-    ) as AuthFile['auths'],
-    credHelpers: Object.fromEntries(
-      Object.entries(credHelpers).filter(([, name]) => typeof name === 'string'),
-    ) as AuthFile['credHelpers'],
+    auths: new Map(auths),
+    credHelpers: new Map(helpers as [string, string][]),
     ...(credsStore ? { credsStore } : {}),
   };
 }
 
-/** The value whose key is the longest prefix of `registry/repository`, segment by segment. */
-export function longestPrefix<T>(
-  entries: Record<string, T>,
-  registry: string,
-  repository: string,
-): { key: string; value: T } | undefined {
-  const byName = new Map(Object.entries(entries).map(([key, value]) => [canonical(key), { key, value }]));
-  const segments = [canonical(registry), ...repository.split('/')];
-  for (let length = segments.length; length > 0; length--) {
-    const found = byName.get(segments.slice(0, length).join('/'));
-    if (found) return found;
+/** The error of V8 quotes the text it stumbled over, which may be a password: it is dropped. */
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
   }
-  return undefined;
 }
 
-/** Entries may have a scheme, a trailing slash, an API version, and for Docker Hub any of its names. */
-function canonical(key: string): string {
-  const name = key
-    .replace(/^https?:\/\//, '')
-    .replace(/\/+$/, '')
-    .replace(/\/v[12]$/, '');
-  return name.replace(
-    /^(index\.docker\.io|registry-1\.docker\.io|registry\.hub\.docker\.com)(?=\/|$)/,
-    'docker.io',
-  );
+/** `undefined` for what is no object. Go, whose tools write these files, writes a missing map as null. */
+function entries(value: unknown): [string, unknown][] | undefined {
+  if (value === undefined || value === null) return [];
+  return isRecord(value) ? Object.entries(value) : undefined;
 }
 
-function isRecord(value: unknown): value is Record<string, unknown> {
+export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-function malformed(path: string): BoxcarError {
-  return new BoxcarError(`the credentials file ${path} is malformed`, {
+export function malformedFile(path: string, where = ''): BoxcarError {
+  return new BoxcarError(`the credentials file ${path} is malformed${where}`, {
     code: 'usage',
     side: 'local',
     hint: 'repair it or log in anew (docker login, podman login), or set OCI_USERNAME and OCI_PASSWORD',

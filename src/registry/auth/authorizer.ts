@@ -1,9 +1,12 @@
 import type { Dispatcher } from 'undici';
-import { BoxcarError } from '../../errors.ts';
 import { HttpClient } from '../../http/client.ts';
-import { type AccessToken, basicOf, fetchAccessToken, type TokenRequest } from './access-token.ts';
+import { fetchAccessToken, type TokenRequest } from './access-token.ts';
 import { parseChallenges } from './challenge.ts';
-import type { Credentials } from './credentials.ts';
+import { basicHeader, type Credentials } from './credentials.ts';
+import { HeldToken } from './held-token.ts';
+import { tokenServer } from './realm.ts';
+import { Scopes } from './scopes.ts';
+import type { AccessToken } from './token-answer.ts';
 
 /** A token this young (ms) that is refused is refused for good: another one of the same kind will not help. */
 const freshMs = 1000;
@@ -20,125 +23,107 @@ export interface AuthorizerOptions {
   now?: () => number;
 }
 
-/** Gives the Authorization header for a registry's requests, as the registry's own challenges ask for it. */
+/**
+ * Gives the Authorization header for a registry's requests, as the registry's own challenges ask for it. Nothing is sent
+ * unasked, but an access token that was given as such: it can be meant for nobody else.
+ */
 export class Authorizer {
   /** Where the credentials came from. */
   readonly source: string;
   readonly #options: AuthorizerOptions;
   readonly #now: () => number;
-  readonly #scopes: Set<string>;
+  readonly #repository: string;
+  readonly #scopes: Scopes;
   #scheme: 'basic' | 'bearer' | undefined;
-  #tokens: Omit<TokenRequest, 'scopes'> | undefined;
-  #token: AccessToken | undefined;
-  #fetching: Promise<AccessToken> | undefined;
+  /** Requests that were sent later than that went with Basic credentials. */
+  #basicAfter = Number.POSITIVE_INFINITY;
+  /** When `authorize` was called last. */
+  #askedAt = Number.NEGATIVE_INFINITY;
+  #server: Omit<TokenRequest, 'scopes'> | undefined;
+  readonly #token: HeldToken;
 
   constructor(options: AuthorizerOptions) {
     this.#options = options;
     this.#now = options.now ?? (() => performance.now());
     this.source = options.credentials.source;
-    this.#scopes = new Set([`repository:${options.repository}:pull,push`]);
+    this.#repository = `repository:${options.repository}:`;
+    this.#scopes = new Scopes(`${this.#repository}pull,push`);
+    this.#token = new HeldToken((signal) => this.#fetch(signal), this.#now);
   }
 
-  /** The header for the next request; a token that is about to expire is replaced first, once for all who wait. */
+  /**
+   * The header for the next request; a token that is about to expire is replaced first, once for all who wait.
+   * @throws BoxcarError of the token server; the signal's reason.
+   */
   async authorize(signal?: AbortSignal): Promise<string | undefined> {
     const { credentials } = this.#options;
+    const askedBefore = this.#askedAt;
+    this.#askedAt = this.#now();
     if (credentials.kind === 'bearer') return `Bearer ${credentials.token}`;
-    if (this.#scheme === 'basic') return basicOf(credentials);
+    if (this.#scheme === 'basic') return this.#basic();
     if (this.#scheme !== 'bearer') return undefined;
-    if (this.#token && this.#now() < refreshAt(this.#token)) return `Bearer ${this.#token.token}`;
-    this.#fetching ??= this.#fetch(signal).finally(() => {
-      this.#fetching = undefined;
-    });
-    this.#token = await this.#fetching;
-    return `Bearer ${this.#token.token}`;
+    return `Bearer ${(await this.#token.get(askedBefore, signal)).token}`;
   }
 
   /**
    * Learns from a 401.
-   * @param sentAt when the refused request was sent, by the same clock.
+   * @param header `WWW-Authenticate`, all of them where there are several.
+   * @param sentAt when the refused request was handed to the HTTP client, by the same clock: just before `authorize` was
+   * called for it, with no other call between. It tells what the request went with.
    * @returns whether the same request can succeed now.
    * @throws BoxcarError `registry-failed` for a realm that the credentials must not be sent to.
    */
-  challenged(header: string | undefined, sentAt: number): boolean {
+  challenged(header: string | readonly string[] | undefined, sentAt: number): boolean {
+    if (this.#options.credentials.kind === 'bearer') return false;
     const challenges = parseChallenges(header ?? '');
     const bearer = challenges.find(({ scheme, parameters }) => scheme === 'bearer' && parameters.realm);
-    const { credentials } = this.#options;
-    if (credentials.kind === 'bearer') return false;
     if (bearer) return this.#challengedForToken(bearer.parameters, sentAt);
-    const helps = challenges.some(({ scheme }) => scheme === 'basic') && this.#scheme !== 'basic';
+    if (this.#basic() === undefined || !challenges.some(({ scheme }) => scheme === 'basic')) return false;
+    if (this.#scheme === 'basic') return sentAt <= this.#basicAfter;
     this.#scheme = 'basic';
-    return helps && basicOf(credentials) !== undefined;
+    this.#basicAfter = this.#askedAt;
+    return true;
+  }
+
+  /** Asks from now on for a token that may also read another repository, to mount its blobs. */
+  addScope(repository: string): void {
+    if (this.#scopes.add([`repository:${repository}:pull`])) this.#token.outdate();
+  }
+
+  /**
+   * An identity token is not for registries, whatever they ask for: it goes to the token server only (distribution,
+   * spec/auth/scope, "Refresh Tokens").
+   */
+  #basic(): string | undefined {
+    const { credentials } = this.#options;
+    return credentials.kind === 'basic' ? basicHeader(credentials.username, credentials.password) : undefined;
   }
 
   #challengedForToken(parameters: Record<string, string>, sentAt: number): boolean {
-    this.#tokens = { realm: this.#realm(parameters.realm ?? ''), service: parameters.service };
+    const { realm = '', service, scope = '' } = parameters;
+    const server = { realm: tokenServer(realm, this.#options.registry), service };
+    const moved = server.realm.href !== this.#server?.realm.href || service !== this.#server.service;
+    this.#server = server;
     this.#scheme = 'bearer';
-    const missing = (parameters.scope ?? '')
+    // Before it has seen a token a registry may name anything: GHCR's first challenge has `repository:user/image:pull`
+    // whoever asks, and its token server refuses what joins that (cloudflare/serverless-registry#148).
+    const asked = scope
       .split(' ')
-      .filter((scope) => scope !== '' && !this.#covers(scope));
-    for (const scope of missing) this.#scopes.add(scope);
-    const refused = this.#token;
-    // Another request has met the same refusal and got a new token since.
-    if (refused && refused.issuedAt > sentAt) return true;
-    this.#token = undefined;
-    return !refused || missing.length > 0 || sentAt - refused.issuedAt > freshMs;
+      .filter((each) => this.#token.anyUsedAt(sentAt) || each.startsWith(this.#repository));
+    const more = this.#scopes.add(asked, true);
+    // None if the request went with an older one: another request has met the same refusal.
+    const refused = this.#token.usedAt(sentAt);
+    if (moved || more) this.#token.outdate();
+    else if (refused) this.#token.drop();
+    return more || !refused || sentAt - refused.issuedAt > freshMs;
   }
 
-  #covers(scope: string): boolean {
-    const [type, name, actions = ''] = split(scope);
-    return [...this.#scopes].map(split).some(([ourType, ourName, ours = '']) => {
-      return (
-        type === ourType &&
-        name === ourName &&
-        actions.split(',').every((action) => ours.split(',').includes(action))
-      );
-    });
-  }
-
-  /** The realm may be of another origin (auth.docker.io), but secrets of an https registry stay within TLS. */
-  #realm(text: string): URL {
-    const { registry } = this.#options;
-    const realm = URL.parse(text, registry.href);
-    if (
-      realm &&
-      (realm.protocol === 'https:' || (realm.protocol === 'http:' && registry.protocol === 'http:'))
-    )
-      return realm;
-    throw new BoxcarError('the registry names a token server that credentials cannot be sent to', {
-      code: 'registry-failed',
-      side: 'registry',
-      hint:
-        realm?.protocol === 'http:'
-          ? 'its realm is http although the registry is https'
-          : 'its realm is no URL',
-    });
-  }
-
-  #fetch(signal: AbortSignal | undefined): Promise<AccessToken> {
+  #fetch(signal: AbortSignal): Promise<AccessToken> {
     const { credentials, dispatcher, stallMs, userAgent } = this.#options;
-    const request: TokenRequest = {
-      ...(this.#tokens as Omit<TokenRequest, 'scopes'>),
-      scopes: [...this.#scopes],
-    };
-    const http = new HttpClient({
-      side: 'registry',
-      dispatcher,
-      origin: request.realm.origin,
-      stallMs,
-      userAgent,
-    });
+    const server = this.#server as Omit<TokenRequest, 'scopes'>;
+    const { origin } = server.realm;
+    const http = new HttpClient({ side: 'registry', dispatcher, origin, stallMs, userAgent });
+    const request: TokenRequest = { ...server, scopes: this.#scopes.list() };
     return fetchAccessToken(http, credentials, request, this.#now, signal);
   }
-}
-
-/** Before it expires: by half a minute, or by a quarter of a short life; by a second at least, a JWT's unit of time. */
-function refreshAt({ issuedAt, expiresAt }: AccessToken): number {
-  return expiresAt - Math.min(30_000, Math.max(1000, (expiresAt - issuedAt) / 4));
-}
-
-/** `repository:host:5000/name:pull,push` -> type, name, actions: names may hold colons. */
-function split(scope: string): [string, string, string?] {
-  const first = scope.indexOf(':');
-  const last = scope.lastIndexOf(':');
-  return [scope.slice(0, first), scope.slice(first + 1, last), scope.slice(last + 1)];
 }
