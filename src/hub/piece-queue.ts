@@ -15,13 +15,14 @@ export class PieceQueue {
   readonly #pool: PiecePool;
   #queued = 0;
   #gathering: Piece | undefined;
+  #spent: Buffer | undefined;
   #since = 0;
   #ended = false;
   #failure: unknown;
   #wakeReader: (() => void) | undefined;
   #wakeSource: (() => void) | undefined;
 
-  /** @param source gives its chunks to the function that it is called with, which may ask it to wait. */
+  /** @param source gives its chunks away to the function that it is called with, which may ask it to wait. */
   constructor(
     source: (sink: (chunk: Buffer) => Promise<void> | undefined) => Promise<void>,
     limit: number,
@@ -58,6 +59,9 @@ export class PieceQueue {
 
   #take(chunk: Buffer): Promise<void> | undefined {
     this.#gather(chunk);
+    // Not this one yet: it may come from within undici's parser, which looks at it once more.
+    if (this.#spent) release(this.#spent);
+    this.#spent = chunk;
     if (this.#queued < this.#limit) return undefined;
     return new Promise((resolve) => {
       this.#wakeSource = resolve;
@@ -94,4 +98,13 @@ export class PieceQueue {
     this.#failure = failure;
     this.#wakeReader?.();
   }
+}
+
+/**
+ * Frees a chunk's memory at once. Left to the garbage collector, 64 KiB for each read make V8 mark its whole heap every
+ * 32 MiB or so: a quarter of the CPU time of a push, and 50 MiB more resident memory.
+ */
+function release({ buffer, length }: Buffer): void {
+  // A chunk that is a part of its memory has neighbours: other chunks of the same read, Node's pool of small buffers.
+  if (length === buffer.byteLength) (buffer as ArrayBuffer).transfer(0);
 }
