@@ -5,7 +5,7 @@ import { createDispatcher } from '../../src/http/dispatcher.ts';
 import { type Listener, listen } from '../support/listen.ts';
 import { startProxy } from '../support/proxy.ts';
 import { tempDir } from '../support/temp-dir.ts';
-import { temporaryAuthority } from '../support/tls.ts';
+import { needsOpenssl, temporaryAuthority } from '../support/tls.ts';
 import { clientFor, serve } from './clients.ts';
 
 async function get(t: TestContext, url: string, env: NodeJS.ProcessEnv): Promise<string> {
@@ -27,7 +27,7 @@ async function proxyFor(t: TestContext, credentials?: string) {
 }
 
 describe('certificates', () => {
-  test('those of SSL_CERT_FILE are trusted', async (t) => {
+  test('those of SSL_CERT_FILE are trusted', needsOpenssl, async (t) => {
     const server = await serveTls(t);
     assert.equal(await get(t, server.url, { SSL_CERT_FILE: server.caFile }), 'over TLS');
     await assert.rejects(get(t, server.url, {}));
@@ -44,7 +44,7 @@ describe('certificates', () => {
 });
 
 describe('proxies', () => {
-  test('HTTPS_PROXY is asked for a tunnel', async (t) => {
+  test('HTTPS_PROXY is asked for a tunnel', needsOpenssl, async (t) => {
     const [server, proxy] = [await serveTls(t), await proxyFor(t)];
     const env = { SSL_CERT_FILE: server.caFile, HTTPS_PROXY: proxy.url };
     assert.equal(await get(t, server.url, env), 'over TLS');
@@ -72,14 +72,14 @@ describe('proxies', () => {
     assert.deepEqual([one.requests.length, two.requests.length], [1, 0]);
   });
 
-  test('NO_PROXY goes past them', async (t) => {
+  test('NO_PROXY goes past them', needsOpenssl, async (t) => {
     const [server, proxy] = [await serveTls(t), await proxyFor(t)];
     const env = { SSL_CERT_FILE: server.caFile, HTTPS_PROXY: proxy.url, NO_PROXY: 'example.com,127.0.0.1' };
     assert.equal(await get(t, server.url, env), 'over TLS');
     assert.deepEqual(proxy.requests, []);
   });
 
-  test('their credentials are theirs', async (t) => {
+  test('their credentials are theirs', needsOpenssl, async (t) => {
     const [server, proxy] = [await serveTls(t), await proxyFor(t, 'user:password')];
     const url = proxy.url.replace('//', '//user:password@');
     assert.equal(await get(t, server.url, { SSL_CERT_FILE: server.caFile, HTTPS_PROXY: url }), 'over TLS');

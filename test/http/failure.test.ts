@@ -6,7 +6,7 @@ import { type TestContext, test } from 'node:test';
 import type { BoxcarError } from '../../src/errors.ts';
 import { failureOf, isUnreachable } from '../../src/http/failure.ts';
 import { listen } from '../support/listen.ts';
-import { temporaryAuthority } from '../support/tls.ts';
+import { needsOpenssl, temporaryAuthority } from '../support/tls.ts';
 import { clientFor, serve } from './clients.ts';
 
 async function failure(t: TestContext, url: string, side: 'hub' | 'registry' = 'hub'): Promise<BoxcarError> {
@@ -45,7 +45,7 @@ test('the connection is reset', async (t) => {
   assert.ok(error.transient && !isUnreachable(error));
 });
 
-test('a certificate nobody vouches for fails for good', async (t) => {
+test('a certificate nobody vouches for fails for good', needsOpenssl, async (t) => {
   const { server: identity } = await temporaryAuthority();
   const server = await listen((_request, response) => void response.end(), identity);
   t.after(() => server.close());
@@ -55,7 +55,7 @@ test('a certificate nobody vouches for fails for good', async (t) => {
   assert.deepEqual([error.code, error.transient], ['registry-failed', false]);
 });
 
-test('a certificate for another name fails for good', async (t) => {
+test('a certificate for another name fails for good', needsOpenssl, async (t) => {
   const { server: identity, caFile } = await temporaryAuthority();
   // Loopback, but not the address that the certificate has.
   const server = createServer(identity, (_request, response) => void response.end()).listen(0, '127.0.0.2');

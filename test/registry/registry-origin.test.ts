@@ -6,7 +6,7 @@ import { isUnreachable } from '../../src/http/failure.ts';
 import { isLoopback, registryOrigin } from '../../src/registry/registry-origin.ts';
 import { UploadManner } from '../../src/registry/upload-manner.ts';
 import { startFakeRegistry } from '../support/fake-registry.ts';
-import { temporaryAuthority } from '../support/tls.ts';
+import { needsOpenssl, temporaryAuthority } from '../support/tls.ts';
 import { mib, repositoryAt, seededBytes, TestBody, upload } from './setup.ts';
 
 const userAgent = 'test';
@@ -55,7 +55,7 @@ test('loopback: http where the other side hangs up on TLS', async (t) => {
   assert.equal(await registryOrigin({ registry, dispatcher: agent(t), userAgent }), `http://${registry}`);
 });
 
-test('loopback: https where there is TLS, trusted or not', async (t) => {
+test('loopback: https where there is TLS, trusted or not', needsOpenssl, async (t) => {
   const authority = await temporaryAuthority();
   const registry = await startFakeRegistry('distribution3', {}, authority.server);
   t.after(() => registry.close());
@@ -94,22 +94,26 @@ test('https to a registry that speaks http: at once, with what to do', async (t)
   });
 });
 
-test('a registry on https that sends its uploads to http is refused: its bytes would leave TLS', async (t) => {
-  const authority = await temporaryAuthority();
-  const registry = await startFakeRegistry('distribution3', {}, authority.server);
-  t.after(() => registry.close());
-  const location = registry.url.replace('https:', 'http:');
-  registry.faults.push({
-    match: { method: 'POST' },
-    action: { kind: 'answer', status: 202, headers: { location } },
-  });
-  const repository = repositoryAt(t, registry.url, { dispatcher: agent(t, authority.ca) });
-  const { error, retries } = await upload(
-    repository,
-    new UploadManner('auto', mib),
-    new TestBody(seededBytes(9)),
-  );
-  assert.match(error.message, /Location that cannot be used/);
-  assert.match(error.hint ?? '', /leaves https/);
-  assert.equal(retries.length, 0);
-});
+test(
+  'a registry on https that sends its uploads to http is refused: its bytes would leave TLS',
+  needsOpenssl,
+  async (t) => {
+    const authority = await temporaryAuthority();
+    const registry = await startFakeRegistry('distribution3', {}, authority.server);
+    t.after(() => registry.close());
+    const location = registry.url.replace('https:', 'http:');
+    registry.faults.push({
+      match: { method: 'POST' },
+      action: { kind: 'answer', status: 202, headers: { location } },
+    });
+    const repository = repositoryAt(t, registry.url, { dispatcher: agent(t, authority.ca) });
+    const { error, retries } = await upload(
+      repository,
+      new UploadManner('auto', mib),
+      new TestBody(seededBytes(9)),
+    );
+    assert.match(error.message, /Location that cannot be used/);
+    assert.match(error.hint ?? '', /leaves https/);
+    assert.equal(retries.length, 0);
+  },
+);

@@ -4,7 +4,7 @@ import { Agent, fetch } from 'undici';
 import type { HubFault } from './hub/faults.ts';
 import { type Hub, type HubOptions, startHub } from './hub.ts';
 import { oneCommit } from './models.ts';
-import { temporaryAuthority } from './tls.ts';
+import { needsOpenssl, temporaryAuthority } from './tls.ts';
 
 const size = 300_000;
 const file = { size, seed: 7 };
@@ -196,7 +196,7 @@ test('the CDN is paced on each connection', async (t) => {
   assert.ok(seconds > 0.24 && seconds < 1.1, `4 times 300 kB at 1 MB/s took ${seconds} s`);
 });
 
-test('both origins speak TLS', async (t) => {
+test('both origins speak TLS', needsOpenssl, async (t) => {
   const { ca, server } = await temporaryAuthority();
   const hub = await hubFor(t, { tls: server });
   const dispatcher = new Agent({ connect: { ca } });

@@ -6,9 +6,9 @@ import { startHub } from './hub.ts';
 import { tinyModel } from './models.ts';
 import { startProxy } from './proxy.ts';
 import { describeEachRegistry, startRegistry } from './registries.ts';
-import { temporaryAuthority } from './tls.ts';
+import { needsOpenssl, temporaryAuthority } from './tls.ts';
 
-test('the forward proxy tunnels, forwards and writes down', async (t) => {
+test('the forward proxy tunnels, forwards and writes down', needsOpenssl, async (t) => {
   const { ca, server } = await temporaryAuthority();
   const secure = await startHub({ models: [tinyModel()], tls: server });
   const plain = await startHub({ models: [tinyModel()] });

@@ -5,7 +5,7 @@ import { Agent, fetch } from 'undici';
 import { knownPassword } from './htpasswd.ts';
 import { describeEachRegistry, type Registry, type RegistryOptions, startRegistry } from './registries.ts';
 import { inspectRegistry } from './registry-storage.ts';
-import { temporaryAuthority } from './tls.ts';
+import { needsOpenssl, temporaryAuthority } from './tls.ts';
 import { startTokenServer, type TokenServer } from './token-server.ts';
 
 const mediaType = 'application/vnd.oci.image.manifest.v1+json';
@@ -135,7 +135,7 @@ async function tokenFor(tokens: TokenServer, scope: string, headers: Record<stri
   return { authorization: `Bearer ${token}` };
 }
 
-test('token server: passwords, refresh tokens and refusals', async (t) => {
+test('token server: passwords, refresh tokens and refusals', needsOpenssl, async (t) => {
   const tokens = await startTokenServer({ users: { ada: 'secret' }, anonymous: [] });
   t.after(() => tokens.close());
   const post = async (form: Record<string, string>): Promise<{ status: number; refresh_token?: string }> => {

@@ -1,4 +1,4 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawnSync } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -6,6 +6,12 @@ import type { ServerIdentity } from './listen.ts';
 import { tempDir } from './temp-dir.ts';
 
 const run = promisify(execFile);
+
+/** For tests that make certificates: skipped on a machine without the program that does. */
+export const needsOpenssl = {
+  skip:
+    spawnSync('openssl', ['version']).status === 0 ? false : 'no openssl on PATH: apt-get install openssl',
+};
 
 /** A certificate authority nobody trusts, and a server it vouches for, as PEM texts and as files. */
 export interface Authority {
