@@ -9,9 +9,9 @@ import { atExit } from '../test/support/exit.ts';
 import { startRegistry } from '../test/support/registries.ts';
 import { type Contender, contenders } from './contenders/contenders.ts';
 import { type BenchHub, startHub } from './hub/start.ts';
+import { writeBetweenMarks } from './marks.ts';
 import { type Measured, measure } from './measure.ts';
 import { type BenchOptions, readOptions, usage } from './options.ts';
-import { writeIntoReadme } from './readme.ts';
 import { type Entry, makeReport, type Skipped, tableOf } from './report.ts';
 import { verifyStored } from './verify.ts';
 
@@ -50,7 +50,8 @@ async function bench(options: BenchOptions): Promise<void> {
   const report = makeReport(options, dir, entries, skipped);
   const table = tableOf(report);
   console.log(options.json ? JSON.stringify(report, undefined, 2) : table);
-  if (options.writeReadme) console.error(writeIntoReadme(join(import.meta.dirname, '../README.md'), table));
+  if (options.writeReadme)
+    console.error(writeBetweenMarks(join(import.meta.dirname, '../README.md'), 'bench', table));
 }
 
 /** One run of one contender, with a registry of its own. @throws when the registry does not have the model afterwards. */
