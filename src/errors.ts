@@ -1,3 +1,5 @@
+import { ownWords, withoutSecrets } from './secrets.ts';
+
 /**
  * What went wrong, as a word a script can test. Each has one exit status (see {@link exitCodes}).
  */
@@ -11,6 +13,7 @@ export type ErrorCode =
   | 'layers-failed'
   | 'tag-exists'
   | 'content-mismatch'
+  | 'unsafe'
   | 'stopped';
 
 /** Which of the three parties failed: the Hugging Face Hub (or its CDN), the registry, or this machine. */
@@ -39,7 +42,7 @@ export interface BoxcarErrorOptions {
   retryAfterMs?: number;
 }
 
-/** The one error type of boxcar: which side failed, with which request, why, and what to do. */
+/** The one error type of boxcar: which side failed, with which request, why, and what to do. It shows no secret. */
 export class BoxcarError extends Error {
   override readonly name = 'BoxcarError';
   readonly code: ErrorCode;
@@ -50,11 +53,11 @@ export class BoxcarError extends Error {
   readonly retryAfterMs: number | undefined;
 
   constructor(message: string, options: BoxcarErrorOptions) {
-    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    super(clean(message), options.cause === undefined ? undefined : { cause: options.cause });
     this.code = options.code;
     this.side = options.side;
-    this.hint = options.hint;
-    this.request = options.request;
+    this.hint = options.hint === undefined ? undefined : clean(options.hint);
+    this.request = options.request && cleanFacts(options.request);
     this.transient = options.transient ?? false;
     this.retryAfterMs = options.retryAfterMs;
   }
@@ -75,8 +78,21 @@ export const exitCodes: Readonly<Record<ErrorCode, number>> = {
   'layers-failed': 7,
   'tag-exists': 8,
   'content-mismatch': 9,
+  unsafe: 9,
   stopped: 130,
 };
+
+function clean(text: string): string {
+  return withoutSecrets(text, ownWords);
+}
+
+/** The same object where there is nothing to hide: its status and answer may be filled in later. */
+function cleanFacts(facts: RequestFacts): RequestFacts {
+  const url = clean(facts.url);
+  const answer = facts.answer === undefined ? undefined : clean(facts.answer);
+  if (url === facts.url && answer === facts.answer) return facts;
+  return { ...facts, url, ...(answer === undefined ? {} : { answer }) };
+}
 
 /** Any thrown value as a BoxcarError; what is not one already is `unexpected`. */
 export function asBoxcarError(error: unknown): BoxcarError {

@@ -3,6 +3,7 @@ import { BoxcarError } from '../errors.ts';
 import { splitPatterns } from '../formats/selection.ts';
 import { weightFormats } from '../formats/weights.ts';
 import type { PushOptions } from '../publish/options.ts';
+import { dialectNames } from '../registry/dialects.ts';
 
 /** What the options of `boxcar push` come to, beside what the library is asked. */
 export interface PushCommandOptions {
@@ -76,6 +77,11 @@ export function pushCommand(): Command {
       numberOption('--chunk-mib <n>', "size of an upload's chunks in MiB").default(16).env('CHUNK_MIB'),
     )
     .addOption(
+      new Option('--dialect <name>', 'what the registry is taken for (default: found out)')
+        .choices(['auto', ...dialectNames])
+        .env('DIALECT'),
+    )
+    .addOption(
       new Option('--state-file <path>', 'where progress is kept (default: a file of its own)').env(
         'STATE_FILE',
       ),
@@ -91,9 +97,17 @@ export function pushCommand(): Command {
         .default(10)
         .env('OCI_MAX_RETRIES'),
     )
+    .addOption(
+      numberOption('--stall-seconds <n>', 'no byte moving for so long is a stall')
+        .default(30)
+        .env('STALL_SECONDS'),
+    )
     .addOption(new Option('--fail-fast', 'one failed layer stops the others (default)').env('FAIL_FAST'))
     .addOption(new Option('--continue-on-error', 'finish the other layers first').conflicts('failFast'))
     .addOption(new Option('--force', 'move a tag that points elsewhere; transfer again').env('FORCE'))
+    .addOption(
+      new Option('--deny-unsafe', "refuse pickles and files that the hub's scanners flag").env('DENY_UNSAFE'),
+    )
     .option('--dry-run', 'resolve, plan, print; touch nothing')
     .option('--plain-http', 'speak http to the registry (tried by itself on loopback)')
     .addOption(
@@ -108,7 +122,7 @@ export function pushCommand(): Command {
     .addHelpText('after', examples);
 }
 
-const switches = ['FAIL_FAST', 'FORCE', 'LOG_QUIET', 'LOG_VERBOSE'];
+const switches = ['FAIL_FAST', 'FORCE', 'DENY_UNSAFE', 'LOG_QUIET', 'LOG_VERBOSE'];
 
 /**
  * CI systems set variables to nothing, and switches to words: what means no is taken away before commander, for which
@@ -148,6 +162,9 @@ export function readOptions(
       workers: given.workers,
       upload: given.upload,
       chunkMib: given.chunkMib,
+      dialect: given.dialect,
+      stallMs: given.stallSeconds * 1000,
+      denyUnsafe: given.denyUnsafe,
       stateFile: given.state === false ? false : given.stateFile,
       hfMaxRetries: given.hfMaxRetries,
       ociMaxRetries: given.ociMaxRetries,

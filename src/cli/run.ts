@@ -1,8 +1,8 @@
-import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { asBoxcarError, BoxcarError, printable } from '../errors.ts';
 import type { PublishEvent, PublishResult } from '../publish/events.ts';
 import { planPush, push } from '../publish/push.ts';
+import { version } from '../publish/version.ts';
 import { cleanEnvironment, type PushCommandOptions, pushCommand, readOptions } from './push-command.ts';
 import { plainJson } from './reporters/plain-text.ts';
 import { renderPlan } from './reporters/plan.ts';
@@ -14,7 +14,6 @@ import { StopSignals } from './stop-signals.ts';
 export async function runMain(args: string[]): Promise<number> {
   const defaults = cleanEnvironment(process.env);
   let status = 0;
-  const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
   const program = new Command('boxcar')
     .description('Stream a Hugging Face model into any OCI registry.')
     .version(version, '-V, --version')

@@ -9,6 +9,8 @@ export interface ModelFile {
   contentId: ContentId;
   /** Hash of the Xet store that holds it, where it is there. */
   xetHash?: string;
+  /** What the hub's scanners say of it, as the hub says it; only where it was asked for. */
+  scan?: unknown;
 }
 
 /** A model at a commit: names and sizes, no content. */

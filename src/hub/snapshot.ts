@@ -7,6 +7,15 @@ import type { ModelCard, ModelFile, Snapshot } from './model-file.ts';
 /** How far back a shortened commit is searched for: commits of the default branch, in pages of 1,000. */
 const searchedCommits = 5000;
 
+/** The hub advises against more than 100,000 files in a repository. */
+const mostFiles = 200_000;
+
+export interface SnapshotOptions {
+  /** Whether to ask what the hub's scanners say of each file: pages of 50 entries instead of 1,000. */
+  scans?: boolean;
+  signal?: AbortSignal | undefined;
+}
+
 /**
  * A model at a revision: its commit, and every file with size and content id. Metadata only.
  * @throws BoxcarError `not-found`, `unauthorized`, `hub-failed`; `content-mismatch` for a listing that makes no sense.
@@ -15,10 +24,10 @@ export async function takeSnapshot(
   hub: Hub,
   model: string,
   revision: string,
-  signal?: AbortSignal,
+  { scans = false, signal }: SnapshotOptions = {},
 ): Promise<Snapshot & { gated: boolean }> {
   try {
-    return await snapshotOf(hub, model, revision, signal);
+    return await snapshotOf(hub, model, revision, scans, signal);
   } catch (error) {
     if (error instanceof BoxcarError || signal?.aborted) throw error;
     // The library met an answer of another shape: not JSON, or not the fields it reads.
@@ -35,6 +44,7 @@ async function snapshotOf(
   hub: Hub,
   model: string,
   revision: string,
+  scans: boolean,
   signal: AbortSignal | undefined,
 ): Promise<Snapshot & { gated: boolean }> {
   const info = await resolveRevision(hub, model, revision, signal);
@@ -44,10 +54,13 @@ async function snapshotOf(
     repo: { type: 'model', name: model },
     revision: info.sha,
     recursive: true,
+    expand: scans,
     hubUrl: hub.endpoint,
     fetch,
   })) {
-    if (entry.type === 'file') files.push(modelFile(entry));
+    if (entry.type !== 'file') continue;
+    if (files.length === mostFiles) throw nonsense(`${model} has more than ${mostFiles} files`);
+    files.push(modelFile(entry));
   }
   files.sort((a, b) => (a.path < b.path ? -1 : 1));
   return {
@@ -126,13 +139,13 @@ async function findCommit(
 type Entry = Awaited<ReturnType<ReturnType<typeof listFiles>['next']>>['value'];
 
 function modelFile(entry: NonNullable<Entry>): ModelFile {
-  const { path, lfs, oid, xetHash } = entry;
+  const { path, lfs, oid, xetHash, securityFileStatus: scan } = entry;
   const size = lfs?.size ?? entry.size;
   const contentId: ContentId = lfs ? `sha256:${lfs.oid.replace(/^sha256:/, '')}` : `git:${oid}`;
   if (typeof path !== 'string' || !Number.isSafeInteger(size) || size < 0 || !isContentId(contentId)) {
     throw nonsense(`a file without name, size or content id: ${JSON.stringify(printable(String(path)))}`);
   }
-  return { path, size, contentId, ...(xetHash ? { xetHash } : {}) };
+  return { path, size, contentId, ...(xetHash ? { xetHash } : {}), ...(scan === undefined ? {} : { scan }) };
 }
 
 function modelCard(data: unknown): ModelCard {

@@ -29,6 +29,7 @@ export class Layout {
   /** As messages name it. */
   readonly name: string;
   readonly uploadWords = 'one file a layer';
+  readonly limits = {};
   readonly #index: LayoutIndex;
 
   constructor(directory: string) {

@@ -118,3 +118,16 @@ export type PublishEvent =
   | { type: 'done'; result: PublishResult };
 
 export type PublishListener = (event: PublishEvent) => void;
+
+/** A notice for `--verbose`. */
+export function detail(message: string): PublishEvent {
+  return { type: 'notice', level: 'detail', message };
+}
+
+export function info(message: string): PublishEvent {
+  return { type: 'notice', level: 'info', message };
+}
+
+export function warning(message: string): PublishEvent {
+  return { type: 'notice', level: 'warning', message };
+}

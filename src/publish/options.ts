@@ -4,6 +4,7 @@ import { type WeightFormat, weightFormats } from '../formats/weights.ts';
 import { defaultEndpoint, isRevision, parseEndpoint, parseModelReference } from '../hub/model-reference.ts';
 import { type Platform, parsePlatform } from '../oci/image.ts';
 import { checkTag, parseTarget, type TargetReference } from '../oci/reference.ts';
+import { dialectNames } from '../registry/dialects.ts';
 import type { UploadChoice } from '../registry/upload-manner.ts';
 import type { PublishListener } from './events.ts';
 
@@ -32,8 +33,10 @@ export interface PushOptions {
   /** Layers in flight, 1 to 32. Default 4. */
   workers?: number | undefined;
   upload?: UploadChoice | undefined;
-  /** Size of an upload's chunks in MiB, 1 to 1024. Default 16. */
+  /** Size of an upload's chunks in MiB, 1 to 1024; kept within what the dialect takes. Default 16. */
   chunkMib?: number | undefined;
+  /** What the registry is taken for (`dialectNames`). Default: found out by its host name and its answers. */
+  dialect?: string | undefined;
   /** Where progress is kept; `false` for nowhere. Default: a file of this publish's own in the user's state directory. */
   stateFile?: string | false | undefined;
   /** Attempts in a row without progress, 0 to 1000. Default 10. */
@@ -43,9 +46,11 @@ export interface PushOptions {
   failFast?: boolean | undefined;
   /** Move an existing tag that points elsewhere, and transfer again what is there. */
   force?: boolean | undefined;
+  /** Refuse pickles and files that the hub's scanners flag. */
+  denyUnsafe?: boolean | undefined;
   /** Speak http to the registry. On loopback https is tried, then http. */
   plainHttp?: boolean | undefined;
-  /** No byte moving for so long is a stall, in ms. Default 30,000. */
+  /** No byte moving for so long is a stall, in ms, up to an hour. Default 30,000. */
   stallMs?: number | undefined;
   /** Wait before a first retry, in ms; doubled at each further one, with jitter. Default 500. */
   backoffMs?: number | undefined;
@@ -72,6 +77,8 @@ export interface CheckedOptions {
   workers: number;
   upload: UploadChoice;
   chunkSize: number;
+  dialect: string | undefined;
+  denyUnsafe: boolean;
   stateFile: string | false | undefined;
   hfMaxRetries: number;
   ociMaxRetries: number;
@@ -105,13 +112,15 @@ export function checkOptions(options: PushOptions): CheckedOptions {
     workers: within('workers', options.workers ?? 4, 1, 32),
     upload: oneOf('upload', options.upload ?? 'auto', ['auto', 'stream', 'chunked']),
     chunkSize: within('chunk-mib', options.chunkMib ?? 16, 1, 1024) * 1024 * 1024,
+    dialect: checkDialect(options.dialect),
+    denyUnsafe: options.denyUnsafe ?? false,
     stateFile: options.stateFile,
     hfMaxRetries: within('hf-max-retries', options.hfMaxRetries ?? 10, 0, 1000),
     ociMaxRetries: within('oci-max-retries', options.ociMaxRetries ?? 10, 0, 1000),
     failFast: options.failFast ?? true,
     force: options.force ?? false,
     plainHttp: options.plainHttp ?? false,
-    stallMs: options.stallMs ?? 30_000,
+    stallMs: checkStall(options.stallMs ?? 30_000),
     backoffMs: options.backoffMs,
     env,
     signal: options.signal,
@@ -128,6 +137,15 @@ function checkEndpoint(text: string, page: string | undefined): string {
     `the model's page is on ${page}, the hub in use is ${endpoint}`,
     `give --hf-endpoint ${page} as well`,
   );
+}
+
+function checkStall(ms: number): number {
+  if (ms >= 1 && ms <= 3_600_000) return ms;
+  throw usage(`--stall-seconds must be from 1 to 3600, not ${ms / 1000}`);
+}
+
+function checkDialect(name: string | undefined): string | undefined {
+  return name === undefined || name === 'auto' ? undefined : oneOf('dialect', name, dialectNames);
 }
 
 function checkRevision(revision: string | undefined): string | undefined {

@@ -1,26 +1,17 @@
-import { readFileSync } from 'node:fs';
-import type { Dispatcher } from 'undici';
 import { layerCountWarning, type Plan, planModelcar } from '../formats/modelcar.ts';
 import { selectFiles } from '../formats/selection.ts';
 import { keepWeights, possibleSavings } from '../formats/weights.ts';
-import { HttpClient } from '../http/client.ts';
 import { createDispatcher } from '../http/dispatcher.ts';
 import { FileReader } from '../hub/file-reader.ts';
 import type { Hub } from '../hub/hub.ts';
 import type { ModelFile, Snapshot } from '../hub/model-file.ts';
 import { PrefetchBudget } from '../hub/prefetch.ts';
 import { takeSnapshot } from '../hub/snapshot.ts';
-import { findHubToken } from '../hub/token.ts';
-import { Layout } from '../layout/layout.ts';
-import { Authorizer } from '../registry/auth/authorizer.ts';
-import { findCredentials } from '../registry/auth/credentials.ts';
-import { registryOrigin } from '../registry/registry-origin.ts';
-import { RegistryTarget } from '../registry/registry-target.ts';
-import { Repository } from '../registry/repository.ts';
-import { UploadManner } from '../registry/upload-manner.ts';
-import { defaultStatePath, StateFile } from '../state/state-file.ts';
-import type { PlannedLayer, PublishEvent, PublishResult } from './events.ts';
+import { limitsOf, standard } from '../registry/dialects.ts';
+import { info, type PlannedLayer, type PublishResult, warning } from './events.ts';
 import { type CheckedOptions, checkOptions, type PushOptions } from './options.ts';
+import { knownDialect, openHub, openStateFile, openTarget } from './parties.ts';
+import { checkLimits, denyUnsafe } from './policy.ts';
 import { plannedLayers, publish } from './publish.ts';
 import { stopped } from './stopping.ts';
 import type { Target } from './target.ts';
@@ -51,11 +42,11 @@ export async function push(options: PushOptions): Promise<PublishResult> {
   try {
     const hub = await openHub(checked, dispatcher);
     const target = await openTarget(checked, dispatcher);
-    const snapshot = await takeSnapshot(hub, checked.model, checked.revision, checked.signal);
-    const plan = await planSnapshot(checked, snapshot);
+    const { snapshot, plan } = await planSnapshot(checked, hub);
     const tags = tagsOf(checked, snapshot);
     announce(checked, plan, target, tags[0]);
     await target.connect(checked.signal ?? new AbortController().signal);
+    checkLimits(plan, target.limits, target.name);
     const openFile = fileOpener(hub, snapshot);
     if (snapshot.gated) await probe(openFile, plan);
     const { workers, force, failFast, emit, signal } = checked;
@@ -74,8 +65,7 @@ export async function planPush(options: PushOptions): Promise<PushPlan> {
   const dispatcher = createDispatcher(checked.env);
   try {
     const hub = await openHub(checked, dispatcher);
-    const snapshot = await takeSnapshot(hub, checked.model, checked.revision, checked.signal);
-    const plan = await planSnapshot(checked, snapshot);
+    const { snapshot, plan } = await planSnapshot(checked, hub);
     const tags = tagsOf(checked, snapshot);
     const name =
       checked.target.kind === 'layout'
@@ -89,70 +79,31 @@ export async function planPush(options: PushOptions): Promise<PushPlan> {
   }
 }
 
-async function openHub(checked: CheckedOptions, dispatcher: Dispatcher): Promise<Hub> {
-  const { endpoint, env, stallMs, hfMaxRetries, backoffMs, emit } = checked;
-  const found = await findHubToken(env);
-  emit(detail(found ? `the hub's token is from ${found.source}` : 'no token for the hub'));
-  const http = new HttpClient({
-    side: 'hub',
-    dispatcher,
-    origin: new URL(endpoint).origin,
-    stallMs,
-    userAgent,
-    ...(found ? { authorize: () => `Bearer ${found.token}` } : {}),
-  });
-  const patience = {
-    limit: hfMaxRetries,
-    ...(backoffMs === undefined ? {} : { baseMs: backoffMs }),
-  };
-  return { endpoint, http, hasToken: found !== undefined, patience };
-}
-
-async function openTarget(checked: CheckedOptions, dispatcher: Dispatcher): Promise<Target> {
-  const { target, env, stallMs, ociMaxRetries, backoffMs, plainHttp, upload, chunkSize, emit, signal } =
-    checked;
-  if (target.kind === 'layout') return new Layout(target.directory);
-  const { registry, repository } = target;
-  const credentials = await findCredentials({ registry, repository, env, ...(signal ? { signal } : {}) });
-  emit(detail(`credentials for ${registry}: ${credentials.source}`));
-  const scheme = plainHttp ? 'http' : target.scheme;
-  const origin = await registryOrigin({ registry, scheme, dispatcher, userAgent }, signal);
-  const authorizer = new Authorizer({
-    registry: new URL(origin),
-    repository,
-    credentials,
-    dispatcher,
-    stallMs,
-    userAgent,
-  });
-  const http = new HttpClient({
-    side: 'registry',
-    dispatcher,
-    origin,
-    stallMs,
-    userAgent,
-    authorize: (_url, abort) => authorizer.authorize(abort),
-  });
-  const patience = { limit: ociMaxRetries, ...(backoffMs === undefined ? {} : { baseMs: backoffMs }) };
-  return new RegistryTarget(
-    new Repository(repository, http, authorizer, patience),
-    new UploadManner(upload, chunkSize),
-  );
-}
-
-async function planSnapshot(checked: CheckedOptions, snapshot: Snapshot): Promise<Plan> {
-  const { include, exclude, weights, prefix, platform, emit } = checked;
+async function planSnapshot(
+  checked: CheckedOptions,
+  hub: Hub,
+): Promise<{ snapshot: Snapshot & { gated: boolean }; plan: Plan }> {
+  const { model, revision, include, exclude, weights, prefix, platform, denyUnsafe: scans, emit } = checked;
+  const snapshot = await takeSnapshot(hub, model, revision, { scans, signal: checked.signal });
   const filtered = selectFiles(snapshot.files, { include, exclude });
   const files = weights === 'all' ? filtered : keepWeights(filtered, weights);
   const [best] = weights === 'all' ? possibleSavings(files).sort((a, b) => b.bytes - a.bytes) : [];
+  if (scans) {
+    const open = fileOpener(hub, snapshot);
+    const head = ({ path }: ModelFile) => firstPiece(open, path, 0);
+    await denyUnsafe(files, head, (message) => emit(warning(message)));
+  }
   const plan = await planModelcar({ ...snapshot, files }, { prefix, platform });
   if (best)
     emit(
       info(`--weights ${best.format} would leave out ${(best.bytes / 1e9).toFixed(1)} GB of other weights`),
     );
-  const warning = layerCountWarning(plan);
-  if (warning) emit({ type: 'notice', level: 'warning', message: warning });
-  return plan;
+  const many = layerCountWarning(plan);
+  if (many) emit(warning(many));
+  const { target } = checked;
+  const { dialect = standard } = knownDialect(checked) ?? {};
+  if (target.kind !== 'layout') checkLimits(plan, limitsOf(dialect), target.registry);
+  return { snapshot, plan };
 }
 
 function tagsOf(checked: CheckedOptions, { commit }: Snapshot): [string, ...string[]] {
@@ -181,41 +132,12 @@ function fileOpener(hub: Hub, snapshot: Snapshot): OpenModelFile {
 /** Of a gated model everyone may read the listing: one byte of a file shows whether the files may be read. */
 async function probe(openFile: OpenModelFile, { layers }: Plan): Promise<void> {
   const layer = layers.find(({ fileSize }) => fileSize > 0);
-  if (!layer) return;
-  const abort = new AbortController();
-  for await (const _ of openFile(layer, { onRead() {}, onRetry() {} })(layer.fileSize - 1, abort.signal))
-    break;
+  if (layer) await firstPiece(openFile, layer.path, layer.fileSize - 1);
 }
 
-async function openStateFile(
-  checked: CheckedOptions,
-  { model, commit }: Snapshot,
-  target: Target,
-): Promise<StateFile | undefined> {
-  const { stateFile, env, emit } = checked;
-  if (stateFile === false) return undefined;
-  const warn = (message: string) => emit({ type: 'notice', level: 'warning', message });
-  const identity = { model, commit, target: target.name };
-  const path = stateFile ?? defaultStatePath(identity, env);
-  try {
-    const file = await StateFile.open(path, identity, warn);
-    if (file) emit(detail(`progress is kept in ${file.path}`));
-    return file;
-  } catch (error) {
-    warn(`no progress is kept: ${(error as Error).message}`);
-    return undefined;
-  }
-}
-
-const version: string = JSON.parse(
-  readFileSync(new URL('../../package.json', import.meta.url), 'utf8'),
-).version;
-const userAgent = `boxcar/${version} node/${process.versions.node}`;
-
-function detail(message: string): PublishEvent {
-  return { type: 'notice', level: 'detail', message };
-}
-
-function info(message: string): PublishEvent {
-  return { type: 'notice', level: 'info', message };
+async function firstPiece(openFile: OpenModelFile, path: string, from: number): Promise<Uint8Array> {
+  const { signal } = new AbortController();
+  for await (const piece of openFile({ path }, { onRead() {}, onRetry() {} })(from, signal))
+    return Buffer.from(piece.subarray(0, 16));
+  return Buffer.alloc(0);
 }

@@ -1,6 +1,7 @@
 import type { Digest } from '../oci/digest.ts';
 import type { UploadBody } from '../registry/body-cursor.ts';
 import type { UploadOptions } from '../registry/upload.ts';
+import type { Limits } from './policy.ts';
 
 /** Where an image is published to: a registry's repository or an image layout directory. */
 export interface Target {
@@ -8,6 +9,8 @@ export interface Target {
   readonly name: string;
   /** How layers are sent, in words. */
   readonly uploadWords: string;
+  /** What it can hold, as far as that is known; after `connect`. */
+  readonly limits: Limits;
   imageRef(tag: string): string;
   imageRefDigest(digest: Digest): string;
   /** First contact. @throws BoxcarError at once where there is nothing to talk to. */

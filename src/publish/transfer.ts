@@ -9,9 +9,12 @@ import type { Target } from './target.ts';
 /** Shortest time between two progress events of a layer, in ms. */
 const progressEveryMs = 100;
 
+/** Layers of fewer bytes are sent again sooner than the disk is waited for. */
+const worthASync = 1024 * 1024;
+
 /** How a file is read: told about every byte and every retry on the way. */
 export type OpenModelFile = (
-  layer: LayerPlan,
+  layer: Pick<LayerPlan, 'path'>,
   meter: { onRead: (bytes: number) => void; onRetry: (notice: RetryNotice) => void },
 ) => OpenFile;
 
@@ -68,6 +71,9 @@ export async function transferLayer(plan: LayerPlan, context: TransferContext): 
       delete remembered.upload;
       if (upload) remembered.upload = upload;
       remember();
+      // What a killed process would not find again: a session just begun, and that it is being closed.
+      const vital = upload && (upload.offset === 0 || upload.digest);
+      return vital && size >= worthASync ? state?.flush() : undefined;
     },
     onOffset: (now) => {
       if (startedAt === undefined) {
@@ -86,7 +92,7 @@ export async function transferLayer(plan: LayerPlan, context: TransferContext): 
     path,
     digest,
     size,
-    outcome: startedAt ? 'resumed' : 'transferred',
+    outcome: startedAt === 0 ? 'transferred' : 'resumed',
     bytesSent,
     bytesRead,
     seconds: (performance.now() - started) / 1000,

@@ -53,13 +53,16 @@ export class BodyCursor {
     throw this.failure ?? new Error(`the body ended at byte ${this.position} of ${this.#body.size}`);
   }
 
-  /** The bytes from here on: at most `limit`, fewer when stopped, when the source fails or when it falls silent. */
-  async *take(limit: number): AsyncGenerator<Uint8Array> {
+  /**
+   * The bytes from here on: at most `limit`, fewer when stopped, when the source fails, or when it falls silent and that
+   * `ends` them.
+   */
+  async *take(limit: number, idle: 'ends' | 'waits' = 'ends'): AsyncGenerator<Uint8Array> {
     this.#reader += 1;
     const reader = this.#reader;
     let left = limit;
     while (left > 0 && !this.#stop.aborted) {
-      const filled = await this.#fill(idleMs);
+      const filled = await this.#fill(idle === 'ends' ? idleMs : undefined);
       // The body of a request that was cut still waits here when the next request has begun to read.
       if (!filled || reader !== this.#reader) return;
       const piece = this.#rest.subarray(0, left);

@@ -2,24 +2,39 @@ import { isUnreachable } from '../http/failure.ts';
 import type { Digest } from '../oci/digest.ts';
 import { digestOf } from '../oci/digest.ts';
 import type { UploadBody } from './body-cursor.ts';
+import { type ChosenDialect, dialectShown, limitsOf } from './dialects.ts';
 import type { Repository, StoredManifest } from './repository.ts';
 import { type UploadOptions, uploadBlob } from './upload.ts';
-import type { UploadManner } from './upload-manner.ts';
+import { type UploadChoice, UploadManner } from './upload-manner.ts';
+
+export interface RegistryTargetOptions {
+  choice: UploadChoice;
+  /** Bytes. */
+  chunkSize: number;
+  /** Where it is known before the registry has answered. */
+  dialect: ChosenDialect | undefined;
+  onDialect: (chosen: ChosenDialect) => void;
+}
 
 /** A repository of a registry, as a target. */
 export class RegistryTarget {
   readonly name: string;
   readonly #repository: Repository;
-  readonly #manner: UploadManner;
+  readonly #options: RegistryTargetOptions;
+  #manner = new UploadManner('auto');
 
-  constructor(repository: Repository, manner: UploadManner) {
+  constructor(repository: Repository, options: RegistryTargetOptions) {
     this.name = repository.name;
     this.#repository = repository;
-    this.#manner = manner;
+    this.#options = options;
   }
 
   get uploadWords(): string {
     return this.#manner.words;
+  }
+
+  get limits() {
+    return limitsOf(this.#manner.dialect);
   }
 
   imageRef(tag: string): string {
@@ -31,7 +46,11 @@ export class RegistryTarget {
   }
 
   async connect(signal: AbortSignal): Promise<void> {
-    await this.#repository.ping(signal, isUnreachable);
+    const { choice, chunkSize, dialect, onDialect } = this.#options;
+    const shown = await this.#repository.ping(signal, isUnreachable);
+    const chosen = dialect ?? dialectShown(shown);
+    this.#manner = new UploadManner(choice, chunkSize, chosen.dialect);
+    onDialect(chosen);
   }
 
   hasBlob(digest: Digest, signal: AbortSignal): Promise<boolean> {

@@ -1,5 +1,11 @@
 import { BoxcarError } from '../errors.ts';
-import { type HttpClient, type HttpRequest, type HttpResponse, header } from '../http/client.ts';
+import {
+  type Headers,
+  type HttpClient,
+  type HttpRequest,
+  type HttpResponse,
+  header,
+} from '../http/client.ts';
 import { redirectTarget } from '../http/redirect.ts';
 import { Patience, type PatienceOptions } from '../http/retry.ts';
 import { mediaTypes } from '../oci/descriptor.ts';
@@ -44,10 +50,12 @@ export class Repository {
   /**
    * Sends a request with the credentials that the registry asked for. A 401 is answered once, with another token; a body
    * that is a stream cannot be sent twice, so that its 401 is a transient error.
+   * @param onAnswer sees that 401, too.
    */
-  async request(request: HttpRequest): Promise<HttpResponse> {
+  async request(request: HttpRequest, onAnswer?: (answer: HttpResponse) => void): Promise<HttpResponse> {
     const sentAt = performance.now();
     const answer = await this.#http.request(request);
+    onAnswer?.(answer);
     if (answer.status !== 401 || request.url.origin !== this.origin) return answer;
     const helps = this.#authorizer.challenged(answer.headers['www-authenticate'], sentAt);
     if (!helps) return answer;
@@ -67,13 +75,18 @@ export class Repository {
     });
   }
 
-  /** Tries again what failed transiently. */
-  async retrying<T>(attempt: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+  /** Tries again what failed transiently, but for failures that `isFinal` knows better. */
+  async retrying<T>(
+    attempt: () => Promise<T>,
+    signal?: AbortSignal,
+    isFinal = (_error: unknown) => false,
+  ): Promise<T> {
     const patience = new Patience(this.patience);
     for (;;) {
       try {
         return await attempt();
       } catch (error) {
+        if (isFinal(error)) throw error;
         await patience.wait(error, signal);
       }
     }
@@ -82,20 +95,21 @@ export class Repository {
   /**
    * First contact: `GET /v2/` tells whether there is a registry and which credentials it wants.
    * @param isFinal failures that are a wrong address rather than bad luck: those are not tried again.
+   * @returns the header fields that it showed.
    */
-  async ping(signal: AbortSignal, isFinal: (error: unknown) => boolean): Promise<void> {
-    const patience = new Patience(this.patience);
-    for (;;) {
-      try {
-        const answer = await this.request({ method: 'GET', url: new URL(`${this.origin}/v2/`), signal });
-        // Some registries refuse or do not know this path although pushes work: their answers to a push decide.
-        if (answer.status < 500 && answer.status !== 429) return await answer.discard();
+  ping(signal: AbortSignal, isFinal: (error: unknown) => boolean): Promise<Headers> {
+    const shown: Headers = {};
+    const ask = async () => {
+      const request = { method: 'GET', url: new URL(`${this.origin}/v2/`), signal } as const;
+      const answer = await this.request(request, ({ headers }) => Object.assign(shown, headers));
+      // Some registries refuse or do not know this path although pushes work: their answers to a push decide.
+      if (answer.status >= 500 || answer.status === 429)
         throw await this.error(answer, `the registry ${this.origin} is not ready`);
-      } catch (error) {
-        if (isFinal(error)) throw error;
-        await patience.wait(error, signal);
-      }
-    }
+      Object.assign(shown, answer.headers);
+      await answer.discard();
+      return shown;
+    };
+    return this.retrying(ask, signal, isFinal);
   }
 
   /** Whether the registry has a blob; a redirect to its storage is a yes. */
@@ -137,26 +151,27 @@ export class Repository {
   }
 
   /**
-   * Puts a manifest under a tag or its digest; putting it again is harmless, so that a lost answer is tried again.
+   * Puts a manifest under a tag or its digest. After a lost answer, or one that left it open, it looks before it puts it
+   * again: where tags are immutable the second PUT would be refused.
    * @throws BoxcarError when the registry reports another digest than the bytes have.
    */
   putManifest(reference: string, bytes: Buffer, mediaType: string, signal?: AbortSignal): Promise<void> {
+    const url = this.url(`manifests/${reference}`);
+    const headers = { 'content-type': mediaType };
+    const digest = digestOf(bytes);
+    let mayBeThere = false;
     return this.retrying(async () => {
-      const url = this.url(`manifests/${reference}`);
-      const answer = await this.request({
-        method: 'PUT',
-        url,
-        headers: { 'content-type': mediaType },
-        body: bytes,
-        signal,
-      });
+      if (mayBeThere && (await this.manifest(reference, signal))?.digest === digest) return;
+      mayBeThere = true;
+      const answer = await this.request({ method: 'PUT', url, headers, body: bytes, signal });
+      mayBeThere = answer.status >= 500;
       if (answer.status < 200 || answer.status > 204) {
         throw await this.error(answer, `the registry refused the manifest of ${this.path}:${reference}`);
       }
       await answer.discard();
       const reported = header(answer.headers, 'docker-content-digest');
       const stored = reported ?? (await this.manifest(reference, signal))?.digest;
-      if (stored !== digestOf(bytes)) {
+      if (stored !== digest) {
         throw new BoxcarError(`the registry stored another manifest than it was sent: ${stored ?? 'none'}`, {
           code: 'registry-failed',
           side: 'registry',

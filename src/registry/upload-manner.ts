@@ -1,9 +1,15 @@
+import { type Dialect, standard } from './dialects.ts';
+
 const mib = 1024 * 1024;
 const smallestChunk = mib;
+/** Bytes of a chunk, unless the user or the dialect says otherwise. */
+export const defaultChunkSize = 16 * mib;
 /** Failures in a row without progress before another manner is tried, where the failure itself says nothing. */
 const patienceWithManner = 2;
+/** Sessions gone astray in a run after which none is gone on with. */
+const patienceWithSessions = 3;
 
-/** How bytes are sent to a registry. `auto` begins with a stream. */
+/** How bytes are sent to a registry. `auto` begins with what the dialect prefers: a stream, nearly everywhere. */
 export type UploadChoice = 'auto' | 'stream' | 'chunked';
 
 /** One stream a layer, or chunks of so many bytes. */
@@ -25,25 +31,50 @@ export interface SendFailure {
   sent: number;
   /** Failures in a row in which this layer came no further, this one included. */
   failures: number;
+  /** Sessions of this layer that the registry dropped with their bytes when a connection was cut. */
+  lost: number;
 }
 
 /**
- * How a registry wants its bytes, learnt while uploading and used for every later layer (registries.md, "Dialects"):
- * one stream a layer, which every registry takes unless something before it limits a request's size; chunks where it
- * does; smaller chunks where it still does; a stream again where chunks meet a balancer.
+ * How a registry wants its bytes: what its dialect says, and what was learnt while uploading; used for every later layer.
+ * One stream a layer is what every registry takes unless something before it limits a request's size; chunks where it
+ * does, or where cut streams cost whole layers; smaller chunks where it still does; a stream again, and for good, where
+ * chunks meet a balancer.
  */
 export class UploadManner {
+  readonly dialect: Dialect;
   #now: Manner;
   readonly #fixed: boolean;
+  #chunksFail = false;
+  #astray = 0;
 
-  constructor(choice: UploadChoice, chunkSize: number) {
-    this.#now = { kind: choice === 'chunked' ? 'chunked' : 'stream', chunkSize };
+  /** @param chunkSize in bytes; kept within what the dialect takes. */
+  constructor(choice: UploadChoice, chunkSize = defaultChunkSize, dialect = standard) {
+    const { chunksFirst = false, onePatch = false } = dialect;
+    const kind = choice === 'chunked' || (choice === 'auto' && chunksFirst) ? 'chunked' : 'stream';
+    this.dialect = dialect;
+    this.#now = { kind, chunkSize: this.#within(chunkSize) };
     this.#fixed = choice !== 'auto';
+    this.#chunksFail = onePatch;
+    if (onePatch) this.#astray = patienceWithSessions;
   }
 
   /** Another object after every change. */
   get now(): Manner {
     return this.#now;
+  }
+
+  /** The manner of the next request of a session that has `offset` bytes. */
+  for(offset: number): Manner {
+    // What is not the session's first PATCH must leave a last chunk for the closing PUT.
+    if (offset > 0 && this.dialect.lastChunkInPut && this.#now.kind === 'stream')
+      return { kind: 'chunked', chunkSize: this.#now.chunkSize };
+    return this.#now;
+  }
+
+  /** Whether a session that has bytes already can be gone on with. */
+  get goesOn(): boolean {
+    return this.#astray < patienceWithSessions;
   }
 
   /** In words, for the user. */
@@ -54,36 +85,46 @@ export class UploadManner {
 
   /** Learns from a failure. @returns whether there is now another manner than the one that failed. */
   learn(failure: SendFailure): boolean {
-    const next = better(failure);
-    if (!next || (this.#fixed && next.kind !== failure.as.kind)) return false;
+    const { method, status = 0, offset, as } = failure;
+    // A session that was there a moment ago.
+    if (method === 'PATCH' && offset > 0 && [400, 404, 405, 410].includes(status)) this.#astray += 1;
+    const next = this.#better(failure);
+    if (!next || (this.#fixed && next.kind !== as.kind)) return false;
+    if (next.kind === 'stream') this.#chunksFail = true;
     // Layers in flight fail together: the first of them changes the manner, the others follow.
-    if (failure.as === this.#now) this.#now = next;
+    if (as === this.#now) this.#now = next;
     return true;
   }
-}
 
-/** The manner to try after a failure, where that is about the manner at all. */
-function better({ method, as, status, offset, sent, failures }: SendFailure): Manner | undefined {
-  const { kind, chunkSize } = as;
-  // ECR may not close what came in several parts, and says 500 (aws/containers-roadmap#2831).
-  if (method === 'PUT')
-    return kind === 'chunked' && status === 500 && failures > patienceWithManner
-      ? { kind: 'stream', chunkSize }
-      : undefined;
-  const tooLarge = status === 413 || (status === 416 && offset === 0);
-  const refused = offset === 0 && [400, 405, 411, 501].includes(status ?? 0);
-  if (kind === 'stream') {
-    // A proxy's body limit may be a reset connection instead of a 413.
-    const cut = status === undefined && sent > chunkSize && failures >= patienceWithManner;
-    return tooLarge || refused || cut ? { kind: 'chunked', chunkSize } : undefined;
+  /** The manner to try after a failure, where that is about the manner at all. */
+  #better({ method, as, status = 0, offset, sent, failures, lost }: SendFailure): Manner | undefined {
+    const { kind, chunkSize } = as;
+    const stream: Manner = { kind: 'stream', chunkSize };
+    const impatient = failures >= patienceWithManner;
+    // ECR under a name that nobody knows: it may not close what came in several parts, and says 500.
+    if (method === 'PUT')
+      return kind === 'chunked' && status === 500 && failures > patienceWithManner ? stream : undefined;
+    const tooLarge = status === 413 || (status === 416 && offset === 0);
+    const refused = offset === 0 && [400, 405, 411, 501].includes(status);
+    if (kind === 'stream') {
+      // A proxy's body limit may be a reset connection instead of a 413; and a bad line before a registry that drops
+      // what was cut would never see a large layer through.
+      const cut = status === 0 && sent > chunkSize && (impatient || lost >= patienceWithManner);
+      return (tooLarge || refused || cut) && !this.#chunksFail ? { kind: 'chunked', chunkSize } : undefined;
+    }
+    if (tooLarge && chunkSize > this.#within(smallestChunk)) {
+      let smaller = chunkSize / 4;
+      while (smaller >= sent && smaller > smallestChunk) smaller /= 4;
+      return { kind: 'chunked', chunkSize: this.#within(Math.max(smallestChunk, Math.floor(smaller))) };
+    }
+    // Chunks are not known here at all, or the second of a session has met a balancer's other node.
+    const unknown = refused || (status === 416 && offset === 0);
+    const astray = offset > 0 && [200, 400, 404, 405, 409, 410, 416, 500].includes(status);
+    return unknown || (astray && impatient) ? stream : undefined;
   }
-  if (tooLarge && chunkSize > smallestChunk) {
-    let smaller = chunkSize / 4;
-    while (smaller >= sent && smaller > smallestChunk) smaller /= 4;
-    return { kind: 'chunked', chunkSize: Math.max(smallestChunk, Math.floor(smaller)) };
+
+  #within(size: number): number {
+    const { smallestChunk: least = 0, largestChunk: most = Number.POSITIVE_INFINITY } = this.dialect;
+    return Math.min(Math.max(size, least), most);
   }
-  // Chunks are not known here at all, or the second of a session has met a balancer's other node.
-  const unknown = refused || (status === 416 && offset === 0);
-  const astray = offset > 0 && [200, 400, 404, 405, 409, 410, 416, 500].includes(status ?? 0);
-  return unknown || (astray && failures >= patienceWithManner) ? { kind: 'stream', chunkSize } : undefined;
 }

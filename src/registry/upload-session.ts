@@ -19,6 +19,8 @@ export interface UploadSession {
 /** A chunk is held in memory: a registry that wants larger ones than this gets smaller ones. */
 const largestChunk = 128 * 1024 * 1024;
 
+const pieceSize = 512 * 1024;
+
 const octets = { 'content-type': 'application/octet-stream' };
 
 /** POST: opens a session (distribution-spec, "Pushing a blob in chunks"). */
@@ -49,13 +51,7 @@ export async function appendUpload(
   length: number | undefined,
   signal?: AbortSignal,
 ): Promise<URL> {
-  const range: Record<string, string> =
-    length === undefined
-      ? {}
-      : {
-          'content-length': `${length}`,
-          'content-range': `${session.offset}-${session.offset + length - 1}`,
-        };
+  const range = length === undefined ? {} : chunkHeaders(session.offset, length);
   const answer = await repository.request({
     method: 'PATCH',
     url: session.location,
@@ -68,6 +64,16 @@ export async function appendUpload(
     throw await repository.error(answer, 'the registry refused a part of the upload');
   await answer.discard();
   return nextLocation(answer, session.location);
+}
+
+/** distribution-spec, "Pushing a blob in chunks": without the unit that RFC 9110 has. */
+function chunkHeaders(offset: number, length: number): Record<string, string> {
+  return { 'content-length': `${length}`, 'content-range': `${offset}-${offset + length - 1}` };
+}
+
+/** So that a stalled connection is seen while they are sent. */
+async function* piecesOf(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < bytes.length; at += pieceSize) yield bytes.subarray(at, at + pieceSize);
 }
 
 /**
@@ -121,7 +127,7 @@ export function isSessionLost({ method, status, offset, failures }: SessionFailu
 }
 
 /**
- * PUT with an empty body: closes the session under its digest.
+ * PUT: closes the session under its digest; with an empty body, or with the last bytes where the dialect wants them there.
  * @throws BoxcarError; `DigestRefused` when the registry computed another digest; also for an answer that leaves open
  *   whether there is a blob now.
  */
@@ -129,12 +135,20 @@ export async function closeUpload(
   repository: Repository,
   session: UploadSession,
   digest: Digest,
+  last: Uint8Array | undefined,
   signal?: AbortSignal,
 ): Promise<void> {
   const url = new URL(session.location);
   // Not through searchParams: that would write the registry's own query anew, and some are signed.
   url.search = `${url.search === '' ? '?' : `${url.search}&`}digest=${encodeURIComponent(digest)}`;
-  const answer = await repository.request({ method: 'PUT', url, headers: octets, answerMs: closeMs, signal });
+  const answer = await repository.request({
+    method: 'PUT',
+    url,
+    headers: { ...octets, ...(last ? chunkHeaders(session.offset, last.length) : {}) },
+    ...(last ? { body: piecesOf(last) } : {}),
+    answerMs: closeMs,
+    signal,
+  });
   if (answer.status === 201) {
     const stored = header(answer.headers, 'docker-content-digest');
     if (stored === undefined || stored === digest) return answer.discard();

@@ -20,12 +20,17 @@ export interface SavedUpload {
   location: string;
   /** Bytes that the registry is known to hold. */
   offset: number;
+  /** Of the whole blob, once it is to be closed: from then on it may be there although the session is gone. */
+  digest?: Digest;
 }
 
 export interface UploadOptions {
   saved?: SavedUpload | undefined;
-  /** Called after every answer that changes what must be remembered; `undefined` when the session is gone. */
-  onSaved?: (saved: SavedUpload | undefined) => void;
+  /**
+   * Called after every answer that changes what must be remembered; `undefined` when the session is gone. What it
+   * returns is waited for where a killed process would lose the session: before its first byte, and before it is closed.
+   */
+  onSaved?: (saved: SavedUpload | undefined) => Promise<void> | undefined | void;
   /** Bytes of the body handed over so far, seen from the registry's offset. */
   onOffset?: (offset: number) => void;
   onRetry?: (notice: RetryNotice) => void;
@@ -68,6 +73,12 @@ class Upload {
   /** Most bytes that a session ever had. Only more are progress: sessions lost again and again must run out of patience. */
   #furthest = 0;
   #digest: Digest | undefined;
+  /** Bytes that the closing PUT brings. */
+  #tail: Uint8Array | undefined;
+  /** The newest PATCH was cut, so that its session may be gone. */
+  #cut = false;
+  /** Sessions that were gone with their bytes after a cut. */
+  #lost = 0;
   #freshStarts = freshStarts;
 
   constructor(repository: Repository, manner: UploadManner, body: UploadBody, options: UploadOptions) {
@@ -89,6 +100,8 @@ class Upload {
   }
 
   async run(): Promise<Digest> {
+    const { saved, kill } = this.#options;
+    if (saved?.digest && (await this.#repository.hasBlob(saved.digest, kill))) return saved.digest;
     try {
       for (;;) {
         try {
@@ -110,23 +123,37 @@ class Upload {
     if (stop.aborted) throw stop.reason;
     const before = this.#session;
     if (before && this.#uncertain) {
-      const now = await uploadStatus(this.#repository, before, kill);
-      // Sessions do not shrink: ECR goes on naming its first part when it has more.
-      this.#keep(now && now.offset >= before.offset && now.offset <= this.#body.size ? now : undefined);
+      this.#keep(await this.#ask(before));
+      if (!this.#session && this.#cut) this.#lost += 1;
     }
-    if (!this.#session) this.#keep(await startUpload(this.#repository, kill));
+    if (!this.#session) await this.#keep(await startUpload(this.#repository, kill));
     this.#uncertain = false;
+    this.#cut = false;
+  }
+
+  /** The session as the registry sees it, if it can be gone on with. */
+  async #ask(before: UploadSession): Promise<UploadSession | undefined> {
+    const { rangeLags = false, smallestChunk = 0 } = this.#manner.dialect;
+    if (!this.#manner.goesOn) return undefined;
+    const told = await uploadStatus(this.#repository, before, this.#options.kill);
+    // Sessions do not shrink: one that tells less than it has confirmed is worth nothing, but where that is a known habit.
+    if (!told || (told.offset < before.offset && !rangeLags)) return undefined;
+    const offset = Math.max(told.offset, before.offset);
+    return offset >= smallestChunk && offset <= this.#body.size ? { ...told, offset } : undefined;
   }
 
   async #send(): Promise<void> {
     const { stop } = this.#options;
     for (let session = this.#session; session && session.offset < this.#body.size; session = this.#session) {
+      if (this.#tail && session.offset + this.#tail.length === this.#body.size) return;
+      this.#tail = undefined;
       this.#cursor.seek(session.offset);
       this.#options.onOffset?.(session.offset);
       await this.#cursor.ready();
-      this.#sentAs = this.#manner.now;
+      this.#sentAs = this.#manner.for(session.offset);
       await (this.#sentAs.kind === 'stream' ? this.#sendStream(session) : this.#sendChunk(session));
       if (this.#cursor.failure !== undefined) throw this.#cursor.failure;
+      if (this.#tail) break;
       if (stop.aborted) throw stop.reason;
     }
     if (this.#digest) return;
@@ -137,7 +164,9 @@ class Upload {
   }
 
   async #sendStream(session: UploadSession): Promise<void> {
-    await this.#append(session, this.#cursor.take(this.#body.size - session.offset), undefined);
+    // Where a session takes one PATCH, ending that for a silent hub would lose what an idle session only may.
+    const idle = this.#manner.goesOn ? 'ends' : 'waits';
+    await this.#append(session, this.#cursor.take(this.#body.size - session.offset, idle), undefined);
   }
 
   /** A chunk is gathered first, so that a slow or failing hub never leaves one unfinished. */
@@ -145,7 +174,8 @@ class Upload {
     const { stop } = this.#options;
     const pieces: Uint8Array[] = [];
     const wanted = Math.max(this.#sentAs.chunkSize, session.smallestChunk ?? 0);
-    const size = Math.min(wanted, this.#body.size - session.offset);
+    const left = this.#body.size - session.offset;
+    const size = Math.min(wanted, left);
     let length = 0;
     while (length < size) {
       await this.#cursor.ready();
@@ -155,6 +185,10 @@ class Upload {
         length += piece.length;
       }
       if (stop.aborted) throw stop.reason;
+    }
+    if (size === left && this.#manner.dialect.lastChunkInPut) {
+      this.#tail = Buffer.concat(pieces);
+      return;
     }
     async function* chunk() {
       yield* pieces;
@@ -194,10 +228,12 @@ class Upload {
     // Once: a hash cannot be asked twice, and a PUT may be repeated.
     this.#digest ??= this.#body.digest();
     const digest = this.#digest;
-    const { kill } = this.#options;
+    const { kill, onSaved } = this.#options;
+    await onSaved?.({ location: session.location.href, offset: session.offset, digest });
     try {
-      // Nothing becomes uncertain: without bytes of its own it leaves the session as it is, or none.
-      await closeUpload(this.#repository, session, digest, kill);
+      // Without bytes of its own it leaves the session as it is, or none.
+      this.#uncertain = this.#tail !== undefined;
+      await closeUpload(this.#repository, session, digest, this.#tail, kill);
     } catch (error) {
       // The answer may be lost and the blob there: look before doing it again.
       const mayBeDone =
@@ -231,7 +267,9 @@ class Upload {
     const { offset } = session;
     const sent = this.#cursor.position - offset;
     const failures = this.#patience.failures + 1;
-    const changed = this.#manner.learn({ method, status, offset, sent, failures, as: this.#sentAs });
+    this.#cut = method === 'PATCH' && status === undefined;
+    const failure = { method, status, offset, sent, failures, lost: this.#lost, as: this.#sentAs };
+    const changed = this.#manner.learn(failure);
     const lost = changed || isSessionLost({ method, status, offset, failures });
     if (lost) this.#keep(undefined);
     // Not the protocol's success, or out of step: the registry is asked again what it has.
@@ -242,16 +280,18 @@ class Upload {
     const session = this.#session;
     this.#keep(undefined);
     this.#digest = undefined;
+    this.#tail = undefined;
     this.#cursor.close();
     if (session) await cancelUpload(this.#repository, session, this.#options.kill);
   }
 
-  #keep(session: UploadSession | undefined): void {
+  #keep(session: UploadSession | undefined): Promise<void> | undefined | void {
     this.#session = session;
-    this.#options.onSaved?.(session && { location: session.location.href, offset: session.offset });
-    if (!session || session.offset <= this.#furthest) return;
-    this.#furthest = session.offset;
-    this.#patience.progress();
+    if (session && session.offset > this.#furthest) {
+      this.#furthest = session.offset;
+      this.#patience.progress();
+    }
+    return this.#options.onSaved?.(session && { location: session.location.href, offset: session.offset });
   }
 }
 

@@ -10,7 +10,8 @@ export interface LayerState {
   size: number;
   /** Present when the layer is in the target. */
   digest?: Digest;
-  upload?: { location: string; offset: number };
+  /** `digest`: of the finished layer. Its closing request may have been sent, and the layer be in the target. */
+  upload?: { location: string; offset: number; digest?: Digest };
   checkpoints?: { offset: number; layer: string; content?: string }[];
 }
 

@@ -231,7 +231,7 @@ describe('a hub that makes no sense', () => {
     const reason = new Error('stopped');
     const stopped = AbortSignal.abort(reason);
     await assert.rejects(
-      takeSnapshot(hubAt(t, server.url), 'acme/tiny', 'main', stopped),
+      takeSnapshot(hubAt(t, server.url), 'acme/tiny', 'main', { signal: stopped }),
       (error) => error === reason,
     );
   });

@@ -1,8 +1,15 @@
 import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
 import { digestOf } from '../../src/oci/digest.ts';
+import { type Dialect, standard } from '../../src/registry/dialects.ts';
 import { type UploadChoice, UploadManner } from '../../src/registry/upload-manner.ts';
-import { appendUpload, cancelUpload, startUpload, uploadStatus } from '../../src/registry/upload-session.ts';
+import {
+  appendUpload,
+  cancelUpload,
+  closeUpload,
+  startUpload,
+  uploadStatus,
+} from '../../src/registry/upload-session.ts';
 import { manifestType, mib, repositoryAt, seededBytes, stopReason, TestBody, upload } from './setup.ts';
 
 /** A registry that the suite runs on: a real one behind the fault proxy, or the fake with one of its presets. */
@@ -10,8 +17,10 @@ export interface Subject {
   url: string;
   /** Cuts the connection of the next PATCH after so many bytes of it. */
   cutPatch(after: number): void;
-  /** Bytes of all PATCHes that arrived. */
+  /** Bytes of all PATCHes and closing PUTs that arrived. */
   bytesSent(): number;
+  /** `METHOD status` of every request that was refused, but for HEAD and GET of what is not there. */
+  refusals(): string[];
   /** URLs of the closing PUTs, as sent. */
   closings(): string[];
   blob(digest: string): Buffer | undefined;
@@ -29,6 +38,8 @@ export interface Expectation {
   afterCut: 'goes on' | 'starts again';
   /** Whether Locations have a query of their own. */
   query: boolean;
+  /** What a chunk that starts too early gets: a refusal, or a place at the end. */
+  outOfStep: 'refused' | 'appended';
 }
 
 const chunkSize = 2 * mib;
@@ -39,14 +50,16 @@ export function conformance(
   name: string,
   expected: Expectation,
   start: (t: TestContext) => Promise<Subject>,
+  dialect?: Dialect,
 ): void {
+  const mannerOf = (choice: UploadChoice) => new UploadManner(choice, chunkSize, dialect ?? standard);
   describe(`registry conformance: ${name}`, () => {
     for (const choice of ['stream', 'chunked', 'auto'] satisfies UploadChoice[]) {
       const impossible = choice !== 'auto' && expected[choice] === 'impossible';
       test(`${choice}: blobs of 0, 1 and 1,000 bytes, and of several MiB${impossible ? ' (cannot)' : ''}`, async (t) => {
         const subject = await start(t);
         const repository = repositoryAt(t, subject.url);
-        const manner = new UploadManner(choice, chunkSize);
+        const manner = mannerOf(choice);
         for (const size of [0, 1, 1000, large]) {
           const bytes = seededBytes(size);
           assert.equal(await repository.hasBlob(digestOf(bytes)), false, `HEAD before ${size}`);
@@ -61,6 +74,8 @@ export function conformance(
           assert.equal(await repository.hasBlob(digestOf(bytes)), true, `HEAD after ${size}`);
         }
         if (choice !== 'auto') assert.equal(manner.now.kind, choice);
+        if (dialect && choice === 'auto')
+          assert.deepEqual(subject.refusals(), [], 'a known dialect costs nothing');
       });
     }
 
@@ -76,7 +91,7 @@ export function conformance(
             if (offset >= 4 * mib + 1000) stop.abort(stopReason());
           },
         });
-        const first = await upload(repository, new UploadManner(choice, chunkSize), half, {
+        const first = await upload(repository, mannerOf(choice), half, {
           stop: stop.signal,
         });
         assert.equal(first.error.code, 'stopped');
@@ -86,7 +101,7 @@ export function conformance(
         assert.equal(subject.blob(digestOf(bytes)), undefined);
 
         const body = new TestBody(bytes);
-        const second = await upload(repository, new UploadManner(choice, chunkSize), body, {
+        const second = await upload(repository, mannerOf(choice), body, {
           saved: first.saved,
         });
         assert.equal(second.digest, digestOf(bytes), second.error.message);
@@ -105,7 +120,7 @@ export function conformance(
       const repository = repositoryAt(t, subject.url);
       const bytes = seededBytes(2 * mib);
       subject.cutPatch(mib + 1);
-      const manner = new UploadManner('auto', chunkSize);
+      const manner = mannerOf('auto');
       const { digest, error, retries } = await upload(repository, manner, new TestBody(bytes));
       assert.equal(digest, digestOf(bytes), error.message);
       assert.ok(subject.blob(digestOf(bytes))?.equals(bytes));
@@ -122,7 +137,7 @@ export function conformance(
       const url = new URL(location);
       url.pathname = url.pathname.replace(/[^/]+$/, '00000000-0000-4000-8000-000000000000');
       const saved = { location: url.href, offset: 50_000 };
-      const manner = new UploadManner('auto', chunkSize);
+      const manner = mannerOf('auto');
       const { digest, error } = await upload(repository, manner, new TestBody(bytes), { saved });
       assert.equal(digest, digestOf(bytes), error.message);
       assert.equal(subject.bytesSent(), bytes.length);
@@ -134,7 +149,7 @@ export function conformance(
       const bytes = seededBytes(1000);
       const claimed = digestOf(Buffer.from('other'));
       const body = new TestBody(bytes, { claimed });
-      const { error, saved } = await upload(repository, new UploadManner('auto', chunkSize), body);
+      const { error, saved } = await upload(repository, mannerOf('auto'), body);
       assert.equal(error.code, 'registry-failed');
       assert.match(error.request?.answer ?? '', /DIGEST_INVALID/);
       assert.deepEqual(body.opened, [0, 0], 'sent once more from its first byte, and no further time');
@@ -159,7 +174,7 @@ export function conformance(
     test(`the closing PUT keeps ${expected.query ? 'the query of its Location' : 'a Location without query'}`, async (t) => {
       const subject = await start(t);
       const bytes = seededBytes(10);
-      const manner = new UploadManner('auto', chunkSize);
+      const manner = mannerOf('auto');
       await upload(repositoryAt(t, subject.url), manner, new TestBody(bytes));
       const digest = encodeURIComponent(digestOf(bytes));
       const [closing = '', ...more] = subject.closings();
@@ -172,7 +187,7 @@ export function conformance(
       const subject = await start(t);
       const repository = repositoryAt(t, subject.url);
       const bytes = seededBytes(300_000);
-      const manner = new UploadManner('auto', chunkSize);
+      const manner = mannerOf('auto');
       const uploads = await Promise.all(
         [1, 2, 3, 4].map(() => upload(repository, manner, new TestBody(bytes))),
       );
@@ -180,12 +195,62 @@ export function conformance(
       assert.ok(subject.blob(digestOf(bytes))?.equals(bytes));
     });
 
+    test('a chunk that is out of step never becomes part of a blob', async (t) => {
+      const subject = await start(t);
+      const repository = repositoryAt(t, subject.url);
+      const bytes = seededBytes(2000);
+      const whole = new TestBody(bytes).open(0, new AbortController().signal);
+      const begun = await startUpload(repository);
+      const location = await appendUpload(repository, begun, whole, bytes.length);
+      const again = { location, offset: 1000 };
+      const late = new TestBody(bytes).open(1000, new AbortController().signal);
+      const appending = appendUpload(repository, again, late, 1000);
+      if (expected.outOfStep === 'refused') await assert.rejects(appending);
+      else {
+        const next = { location: await appending, offset: 2000 };
+        await assert.rejects(closeUpload(repository, next, digestOf(bytes), undefined), /finished upload/);
+      }
+      assert.equal(subject.blob(digestOf(bytes)), undefined);
+    });
+
+    test('a blob in one PUT', async (t) => {
+      const subject = await start(t);
+      const repository = repositoryAt(t, subject.url);
+      const bytes = seededBytes(1_000_000);
+      await closeUpload(repository, await startUpload(repository), digestOf(bytes), bytes);
+      assert.ok(subject.blob(digestOf(bytes))?.equals(bytes));
+      assert.equal(await repository.hasBlob(digestOf(bytes)), true);
+    });
+
+    test('a manifest is refused before its blobs are there, and under another digest than its own', async (t) => {
+      const subject = await start(t);
+      const repository = repositoryAt(t, subject.url);
+      const config = Buffer.from('{"of":"nothing"}');
+      const descriptor = { mediaType: 'application/vnd.oci.image.config.v1+json', size: config.length };
+      const bytes = Buffer.from(
+        JSON.stringify({
+          schemaVersion: 2,
+          mediaType: manifestType,
+          config: { ...descriptor, digest: digestOf(config) },
+          layers: [],
+        }),
+      );
+      await assert.rejects(repository.putManifest('v1', bytes, manifestType), /refused the manifest/);
+      assert.equal(await repository.manifest('v1'), undefined);
+      await upload(repository, mannerOf('auto'), new TestBody(config));
+      const other = digestOf(Buffer.from('other'));
+      await assert.rejects(repository.putManifest(other, bytes, manifestType), /refused the manifest/);
+      assert.equal(await repository.manifest(other), undefined);
+      await repository.putManifest(digestOf(bytes), bytes, manifestType);
+      assert.ok((await repository.manifest(digestOf(bytes)))?.bytes.equals(bytes));
+    });
+
     test('a manifest is put, read, and its tag moved; an unknown one is undefined', async (t) => {
       const subject = await start(t);
       const repository = repositoryAt(t, subject.url);
       assert.equal(await repository.manifest('v1'), undefined);
       const config = Buffer.from('{}');
-      await upload(repository, new UploadManner('auto', chunkSize), new TestBody(config));
+      await upload(repository, mannerOf('auto'), new TestBody(config));
       const [one, two] = ['1', '2'].map((version) =>
         Buffer.from(
           JSON.stringify({

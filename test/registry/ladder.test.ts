@@ -196,7 +196,7 @@ function mannerOf(start: Start, chunkSize: number): UploadManner {
   if (start !== 'learnt') return new UploadManner(start, chunkSize);
   const manner = new UploadManner('auto', chunkSize);
   const as = manner.now;
-  manner.learn({ method: 'PATCH', as, status: 413, offset: 0, sent: 1, failures: 1 });
+  manner.learn({ method: 'PATCH', as, status: 413, offset: 0, sent: 1, failures: 1, lost: 0 });
   assert.equal(manner.now.kind, 'chunked');
   return manner;
 }
@@ -309,7 +309,7 @@ test('a signed Location that has expired elsewhere is a lost session, not a lack
 test('news of a manner that was given up already changes nothing, but is worth another attempt', () => {
   const manner = new UploadManner('auto', 16 * mib);
   const stream = manner.now;
-  const refused = { method: 'PATCH', status: 413, offset: 0, sent: 64 * mib, failures: 1 };
+  const refused = { method: 'PATCH', status: 413, offset: 0, sent: 64 * mib, failures: 1, lost: 0 };
   assert.equal(manner.learn({ ...refused, as: stream }), true);
   assert.equal(manner.learn({ ...refused, as: manner.now }), true);
   assert.deepEqual(manner.now, { kind: 'chunked', chunkSize: 4 * mib });

@@ -252,18 +252,18 @@ test('a registry that stops taking bytes is a stall; the upload goes on where it
 
 test('a PATCH or PUT that is answered late is no stall: object stores flush, registries copy', async (t) => {
   const registry = await start(t);
-  const late = () => new Promise<void>((resolve) => setTimeout(resolve, 400));
+  const late = () => new Promise<void>((resolve) => setTimeout(resolve, 1500));
   const until = { patch: gate(), put: gate() };
   fault(registry, 'PATCH', { kind: 'hold', until: until.patch.opened });
   fault(registry, 'PUT', { kind: 'hold', until: until.put.opened });
   const uploaded = upload(
-    repositoryAt(t, registry.url, { stallMs: 50 }),
+    repositoryAt(t, registry.url, { stallMs: 300 }),
     auto(),
     new TestBody(seededBytes(9)),
   );
   for (const [index, held] of [until.patch, until.put].entries()) {
     while (registry.faults.length > 1 - index) await new Promise((resolve) => setImmediate(resolve));
-    // Eight times the stall limit.
+    // Five times the stall limit.
     await late();
     held.open();
   }

@@ -21,7 +21,7 @@ export interface FakeRegistry extends AsyncDisposable {
   uploads(): number[];
   /** Resolves once so many bytes of PATCHes have come; at once where they have already. */
   received(bytes: number): Promise<void>;
-  /** Bytes of all PATCHes. */
+  /** Bytes of all PATCHes and closing PUTs. */
   bytesSent(): number;
   /** `METHOD status` of every request so far. */
   exchanges(method?: string): string[];
@@ -54,7 +54,7 @@ export async function startFakeRegistry(
   const close = async (): Promise<void> => {
     await Promise.all([main.close(), storage.close()]);
   };
-  const bytesSent = () => sum(registry.requests.filter(({ method }) => method === 'PATCH'));
+  const bytesSent = () => sum(registry.requests.filter(({ path }) => !path.includes('/manifests/')));
   const registry: FakeRegistry = {
     url: main.url,
     host: `127.0.0.1:${main.port}`,
@@ -184,19 +184,23 @@ export async function startFakeRegistry(
 
   async function finish(exchange: Exchange, id: string, session: Session): Promise<void> {
     const digest = decodeURIComponent(/[?&]digest=([^&]+)/.exec(exchange.log.url)?.[1] ?? '');
-    await exchange.body(dialect.bodyLimit);
-    const bytes = Buffer.concat(session.chunks);
-    if (session.tooSmall) return exchange.refuse(400, 'SIZE_INVALID');
-    if (session.patches > 1 && dialect.closeAfterParts === 'status 500')
-      return exchange.refuse(500, 'INTERNAL');
+    const start = /^(\d+)-\d+$/.exec(exchange.log.headers['content-range'] ?? '')?.[1];
+    if (start !== undefined && Number(start) !== session.size)
+      return exchange.refuse(416, 'RANGE_INVALID', { range: range(session.size) });
+    const body = await exchange.body(dialect.bodyLimit);
+    if (body.end !== 'whole') return;
+    const bytes = Buffer.concat([...session.chunks, body.bytes]);
+    const smallest = session.chunks.some(({ length }) => length < dialect.partMinimum) && session.patches > 1;
+    if (session.tooSmall || smallest) return exchange.refuse(400, 'SIZE_INVALID');
+    const empty = body.bytes.length === 0 && session.patches > 1;
+    if (empty && dialect.closeAfterParts === 'status 500') return exchange.refuse(500, 'INTERNAL');
     if (digest !== digestOf(bytes) || dialect.refuseDigests > 0) {
       dialect.refuseDigests -= 1;
       return exchange.refuse(400, 'DIGEST_INVALID');
     }
     sessions.delete(id);
     registry.blobs.set(digest, bytes);
-    if (session.patches > 1 && dialect.closeAfterParts === 'status 500, stored')
-      return exchange.refuse(500, 'INTERNAL');
+    if (empty && dialect.closeAfterParts === 'status 500, stored') return exchange.refuse(500, 'INTERNAL');
     return exchange.reply(dialect.closeStatus, reported(digest));
   }
 
@@ -208,6 +212,10 @@ export async function startFakeRegistry(
       return exchange.reply(200, { 'content-type': there.mediaType }, there.bytes);
     }
     const { bytes } = await exchange.body(dialect.bodyLimit);
+    const named = reference.startsWith('sha256:') ? reference : digestOf(bytes);
+    if (named !== digestOf(bytes)) return exchange.refuse(400, 'DIGEST_INVALID');
+    if (blobsOf(bytes).some((digest) => !registry.blobs.has(digest)))
+      return exchange.refuse(404, 'MANIFEST_BLOB_UNKNOWN');
     const stored = { bytes, mediaType: exchange.log.headers['content-type'] ?? '' };
     registry.manifests.set(key, stored).set(`${repository}@${digestOf(bytes)}`, stored);
     return exchange.reply(201, reported(digestOf(bytes)));
@@ -236,6 +244,12 @@ export async function startFakeRegistry(
     const other = digestOf(Buffer.from('something else'));
     return { 'docker-content-digest': dialect.reportedDigest === 'right' ? digest : other };
   }
+}
+
+/** Digests of the blobs that a manifest needs. */
+function blobsOf(manifest: Buffer): string[] {
+  const { config, layers = [] } = JSON.parse(manifest.toString());
+  return [config, ...layers].flatMap((descriptor) => (descriptor ? [descriptor.digest] : []));
 }
 
 function sum(requests: FakeRequest[]): number {

@@ -1,0 +1,100 @@
+import type { Dispatcher } from 'undici';
+import { HttpClient } from '../http/client.ts';
+import type { Hub } from '../hub/hub.ts';
+import type { Snapshot } from '../hub/model-file.ts';
+import { findHubToken } from '../hub/token.ts';
+import { Layout } from '../layout/layout.ts';
+import { Authorizer } from '../registry/auth/authorizer.ts';
+import { findCredentials } from '../registry/auth/credentials.ts';
+import { type ChosenDialect, dialectNamed, dialectOfHost } from '../registry/dialects.ts';
+import { registryOrigin } from '../registry/registry-origin.ts';
+import { RegistryTarget } from '../registry/registry-target.ts';
+import { Repository } from '../registry/repository.ts';
+import { defaultStatePath, StateFile } from '../state/state-file.ts';
+import { detail, warning } from './events.ts';
+import type { CheckedOptions } from './options.ts';
+import type { Target } from './target.ts';
+import { version } from './version.ts';
+
+const userAgent = `boxcar/${version} node/${process.versions.node}`;
+
+/** The hub, with the token that is at hand. */
+export async function openHub(checked: CheckedOptions, dispatcher: Dispatcher): Promise<Hub> {
+  const { endpoint, env, stallMs, hfMaxRetries, backoffMs, emit } = checked;
+  const found = await findHubToken(env);
+  emit(detail(found ? `the hub's token is from ${found.source}` : 'no token for the hub'));
+  const http = new HttpClient({
+    side: 'hub',
+    dispatcher,
+    origin: new URL(endpoint).origin,
+    stallMs,
+    userAgent,
+    ...(found ? { authorize: () => `Bearer ${found.token}` } : {}),
+  });
+  const patience = {
+    limit: hfMaxRetries,
+    ...(backoffMs === undefined ? {} : { baseMs: backoffMs }),
+  };
+  return { endpoint, http, hasToken: found !== undefined, patience };
+}
+
+/** The target, not yet spoken to but for how (https or http, on loopback). */
+export async function openTarget(checked: CheckedOptions, dispatcher: Dispatcher): Promise<Target> {
+  const { target, env, stallMs, ociMaxRetries, backoffMs, plainHttp, emit, signal } = checked;
+  if (target.kind === 'layout') return new Layout(target.directory);
+  const { registry, repository } = target;
+  const credentials = await findCredentials({ registry, repository, env, ...(signal ? { signal } : {}) });
+  emit(detail(`credentials for ${registry}: ${credentials.source}`));
+  const scheme = plainHttp ? 'http' : target.scheme;
+  const origin = await registryOrigin({ registry, scheme, dispatcher, userAgent }, signal);
+  const authorizer = new Authorizer({
+    registry: new URL(origin),
+    repository,
+    credentials,
+    dispatcher,
+    stallMs,
+    userAgent,
+  });
+  const http = new HttpClient({
+    side: 'registry',
+    dispatcher,
+    origin,
+    stallMs,
+    userAgent,
+    authorize: (_url, abort) => authorizer.authorize(abort),
+  });
+  const patience = { limit: ociMaxRetries, ...(backoffMs === undefined ? {} : { baseMs: backoffMs }) };
+  return new RegistryTarget(new Repository(repository, http, authorizer, patience), {
+    choice: checked.upload,
+    chunkSize: checked.chunkSize,
+    dialect: knownDialect(checked),
+    onDialect: ({ dialect, why }) => emit(detail(`the registry's dialect: ${dialect.name} (${why})`)),
+  });
+}
+
+/** The dialect that the user names, or of a registry that is known by its host. */
+export function knownDialect({ dialect, target }: CheckedOptions): ChosenDialect | undefined {
+  if (dialect !== undefined) return dialectNamed(dialect);
+  return target.kind === 'layout' ? undefined : dialectOfHost(target.registry);
+}
+
+/** Where progress is kept; `undefined` where none can be, which is told and harms nothing. */
+export async function openStateFile(
+  checked: CheckedOptions,
+  { model, commit }: Snapshot,
+  target: Target,
+): Promise<StateFile | undefined> {
+  const { stateFile, env, emit } = checked;
+  if (stateFile === false) return undefined;
+  const warn = (message: string) => emit(warning(message));
+  const identity = { model, commit, target: target.name };
+  const path = stateFile ?? defaultStatePath(identity, env);
+  try {
+    const file = await StateFile.open(path, identity, warn);
+    if (file) emit(detail(`progress is kept in ${file.path}`));
+    return file;
+  } catch (error) {
+    warn(`no progress is kept: ${(error as Error).message}`);
+    return undefined;
+  }
+}
