@@ -1,4 +1,5 @@
 import type { BoxcarError } from '../errors.ts';
+import type { RetryNotice } from '../http/retry.ts';
 import type { Digest } from '../oci/digest.ts';
 
 /** How a layer came to be in the registry. `resumed`: only its missing end was sent in this run. */
@@ -130,4 +131,12 @@ export function info(message: string): PublishEvent {
 
 export function warning(message: string): PublishEvent {
   return { type: 'notice', level: 'warning', message };
+}
+
+/** A retry that is no layer's: of the listing, of a token, of a manifest. A layer has `layer-retry`. */
+export function retried({ error, attempt, of, delayMs }: RetryNotice): PublishEvent {
+  const { request } = error;
+  const status = request?.status === undefined ? '' : ` answered ${request.status}`;
+  const where = request ? ` (${request.method} ${request.url}${status})` : '';
+  return warning(`${error.message}${where}: retry ${attempt} of ${of} in ${(delayMs / 1000).toFixed(1)} s`);
 }

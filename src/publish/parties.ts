@@ -1,5 +1,6 @@
 import type { Dispatcher } from 'undici';
 import { HttpClient } from '../http/client.ts';
+import type { PatienceOptions, RetryNotice } from '../http/retry.ts';
 import type { Hub } from '../hub/hub.ts';
 import type { Snapshot } from '../hub/model-file.ts';
 import { findHubToken } from '../hub/token.ts';
@@ -11,7 +12,7 @@ import { registryOrigin } from '../registry/registry-origin.ts';
 import { RegistryTarget } from '../registry/registry-target.ts';
 import { Repository } from '../registry/repository.ts';
 import { defaultStatePath, StateFile } from '../state/state-file.ts';
-import { detail, warning } from './events.ts';
+import { detail, type PublishListener, retried, warning } from './events.ts';
 import type { CheckedOptions } from './options.ts';
 import type { Target } from './target.ts';
 import { version } from './version.ts';
@@ -31,11 +32,13 @@ export async function openHub(checked: CheckedOptions, dispatcher: Dispatcher): 
     userAgent,
     ...(found ? { authorize: () => `Bearer ${found.token}` } : {}),
   });
-  const patience = {
-    limit: hfMaxRetries,
-    ...(backoffMs === undefined ? {} : { baseMs: backoffMs }),
-  };
+  const patience = patienceOf(hfMaxRetries, backoffMs, emit);
   return { endpoint, http, hasToken: found !== undefined, patience };
+}
+
+function patienceOf(limit: number, baseMs: number | undefined, emit: PublishListener): PatienceOptions {
+  const onRetry = (notice: RetryNotice) => emit(retried(notice));
+  return { limit, onRetry, ...(baseMs === undefined ? {} : { baseMs }) };
 }
 
 /** The target, not yet spoken to but for how (https or http, on loopback). */
@@ -63,7 +66,7 @@ export async function openTarget(checked: CheckedOptions, dispatcher: Dispatcher
     userAgent,
     authorize: (_url, abort) => authorizer.authorize(abort),
   });
-  const patience = { limit: ociMaxRetries, ...(backoffMs === undefined ? {} : { baseMs: backoffMs }) };
+  const patience = patienceOf(ociMaxRetries, backoffMs, emit);
   return new RegistryTarget(new Repository(repository, http, authorizer, patience), {
     choice: checked.upload,
     chunkSize: checked.chunkSize,

@@ -256,11 +256,11 @@ class Upload {
     }
     // The hub's reader has its own patience, which has run out.
     if (!(error instanceof BoxcarError) || error.side !== 'registry') throw error;
-    await this.#patience.wait(error, stop, this.#learn(error));
+    await this.#patience.wait(error, stop, await this.#learn(error));
   }
 
   /** @returns whether another attempt can help although the answer was final: in another manner, or in a new session. */
-  #learn({ request, code }: BoxcarError): boolean {
+  async #learn({ request, code }: BoxcarError): Promise<boolean> {
     const session = this.#session;
     if (!session || !request || code === 'unauthorized') return false;
     const { method, status } = request;
@@ -272,6 +272,8 @@ class Upload {
     const changed = this.#manner.learn(failure);
     const lost = changed || isSessionLost({ method, status, offset, failures });
     if (lost) this.#keep(undefined);
+    // Of no more use, but still there; where no answer came, another request may get none either.
+    if (changed && status !== undefined) await cancelUpload(this.#repository, session, this.#options.kill);
     // Not the protocol's success, or out of step: the registry is asked again what it has.
     return lost || (status !== undefined && (status < 300 || (status === 416 && offset > 0)));
   }
