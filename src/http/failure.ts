@@ -32,7 +32,10 @@ export function failureOf(
   const cause = innermost(error);
   const code = cause.code ?? '';
   const tls = certificate.test(code) || code.startsWith('ERR_SSL_') || code === 'EPROTO';
-  const why = words[code] ?? printable(cause.message || code || String(error));
+  const why =
+    words[code] ??
+    (code.startsWith('HPE_') ? 'what it answered is not HTTP' : undefined) ??
+    printable(cause.message || code || String(error));
   return new BoxcarError(`the ${side} could not be reached: ${tls ? `TLS failed: ${why} (${code})` : why}`, {
     code: side === 'hub' ? 'hub-failed' : 'registry-failed',
     side,
@@ -43,10 +46,12 @@ export function failureOf(
   });
 }
 
-/** Whether no connection came to be at all: a first contact that fails so is a wrong address, not bad luck. */
-export function isUnreachable(error: unknown): boolean {
-  const code = error instanceof BoxcarError ? innermost(error.cause).code : undefined;
-  return code === 'ECONNREFUSED' || code === 'ENOTFOUND' || code === 'EHOSTUNREACH' || code === 'ENETUNREACH';
+/** Whether no connection to `origin` came to be: its name is unknown, or nothing listens there. */
+export function isUnreachable(error: unknown, origin: string): 'unknown' | 'silent' | false {
+  if (!(error instanceof BoxcarError) || !error.request?.url.startsWith(`${origin}/`)) return false;
+  const { code = '' } = innermost(error.cause);
+  if (code === 'ENOTFOUND') return 'unknown';
+  return ['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH'].includes(code) && 'silent';
 }
 
 function tlsHint(code: string): string {

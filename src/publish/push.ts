@@ -1,3 +1,4 @@
+import { BoxcarError } from '../errors.ts';
 import { layerCountWarning, type Plan, planModelcar } from '../formats/modelcar.ts';
 import { selectFiles } from '../formats/selection.ts';
 import { keepWeights, possibleSavings } from '../formats/weights.ts';
@@ -132,7 +133,11 @@ function fileOpener(hub: Hub, snapshot: Snapshot): OpenModelFile {
 /** Of a gated model everyone may read the listing: one byte of a file shows whether the files may be read. */
 async function probe(openFile: OpenModelFile, { layers }: Plan): Promise<void> {
   const layer = layers.find(({ fileSize }) => fileSize > 0);
-  if (layer) await firstPiece(openFile, layer.path, layer.fileSize - 1);
+  if (!layer) return;
+  await firstPiece(openFile, layer.path, layer.fileSize - 1).catch((error: unknown) => {
+    // They may be read; whether they are right is seen when they are.
+    if (!(error instanceof BoxcarError && error.code === 'content-mismatch')) throw error;
+  });
 }
 
 async function firstPiece(openFile: OpenModelFile, path: string, from: number): Promise<Uint8Array> {

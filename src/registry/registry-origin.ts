@@ -1,6 +1,7 @@
 import type { Dispatcher } from 'undici';
 import { BoxcarError } from '../errors.ts';
 import { HttpClient } from '../http/client.ts';
+import { isUnreachable } from '../http/failure.ts';
 
 export interface OriginOptions {
   /** `host[:port]`. */
@@ -19,16 +20,29 @@ export async function registryOrigin(options: OriginOptions, signal?: AbortSigna
   const { registry, scheme, dispatcher, userAgent } = options;
   const host = registry === 'docker.io' ? 'registry-1.docker.io' : registry;
   if (scheme || !isLoopback(host)) return new URL(`${scheme ?? 'https'}://${host}`).origin;
-  const origin = new URL(`https://${host}`).origin;
-  const http = new HttpClient({ side: 'registry', dispatcher, origin, stallMs: 5000, userAgent });
+  const [https, http] = ['https', 'http'].map((each) => new URL(`${each}://${host}`).origin) as [
+    string,
+    string,
+  ];
+  const ask = async (origin: string) => {
+    const client = new HttpClient({ side: 'registry', dispatcher, origin, stallMs: 5000, userAgent });
+    const answer = await client.request({ method: 'GET', url: new URL(`${origin}/v2/`), signal });
+    await answer.discard();
+    return answer.status;
+  };
   try {
-    await (await http.request({ method: 'GET', url: new URL(`${origin}/v2/`), signal })).discard();
-    return origin;
+    await ask(https);
+    return https;
   } catch (error) {
+    signal?.throwIfAborted();
+    if (speaksNoTls(error)) return http;
     // A certificate that is not trusted is TLS all the same: the next request says what is wrong with it.
-    const certificate = error instanceof BoxcarError && !error.transient && !speaksNoTls(error);
-    return certificate ? origin : new URL(`http://${host}`).origin;
+    if (error instanceof BoxcarError && !error.transient) return https;
   }
+  // It broke off, which may be its way of refusing TLS, or bad luck: http is taken where it is understood. What speaks
+  // TLS answers it with 400, if at all.
+  const status = await ask(http).catch((error: unknown) => (isUnreachable(error, http) ? 0 : 400));
+  return status === 400 ? https : http;
 }
 
 export function isLoopback(host: string): boolean {
@@ -41,6 +55,6 @@ export function isLoopback(host: string): boolean {
   );
 }
 
-function speaksNoTls(error: BoxcarError): boolean {
-  return /ERR_SSL_|EPROTO/.test(error.message);
+function speaksNoTls(error: unknown): boolean {
+  return error instanceof BoxcarError && /ERR_SSL_|EPROTO/.test(error.message);
 }

@@ -1,4 +1,3 @@
-import { isUnreachable } from '../http/failure.ts';
 import type { Digest } from '../oci/digest.ts';
 import { digestOf } from '../oci/digest.ts';
 import type { UploadBody } from './body-cursor.ts';
@@ -47,7 +46,7 @@ export class RegistryTarget {
 
   async connect(signal: AbortSignal): Promise<void> {
     const { choice, chunkSize, dialect, onDialect } = this.#options;
-    const shown = await this.#repository.ping(signal, isUnreachable);
+    const shown = await this.#repository.ping(signal);
     const chosen = dialect ?? dialectShown(shown);
     this.#manner = new UploadManner(choice, chunkSize, chosen.dialect);
     onDialect(chosen);

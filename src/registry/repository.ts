@@ -6,6 +6,7 @@ import {
   type HttpResponse,
   header,
 } from '../http/client.ts';
+import { isUnreachable } from '../http/failure.ts';
 import { redirectTarget } from '../http/redirect.ts';
 import { Patience, type PatienceOptions } from '../http/retry.ts';
 import { mediaTypes } from '../oci/descriptor.ts';
@@ -15,6 +16,9 @@ import { registryError } from './registry-error.ts';
 
 /** distribution-spec, "Pushing Manifests": registries take at least 4 MiB; nobody sends more than twice that. */
 const manifestLimit = 8 * 1024 * 1024;
+
+/** Attempts to reach a registry that has not answered yet. */
+const firstContacts = 4;
 
 /** A manifest as the registry holds it. */
 export interface StoredManifest {
@@ -93,13 +97,15 @@ export class Repository {
   }
 
   /**
-   * First contact: `GET /v2/` tells whether there is a registry and which credentials it wants.
-   * @param isFinal failures that are a wrong address rather than bad luck: those are not tried again.
+   * First contact: `GET /v2/` tells whether there is a registry and which credentials it wants. Where nothing answers at
+   * all it is asked {@link firstContacts} times, in case it is being restarted; an unknown name is a wrong address.
    * @returns the header fields that it showed.
    */
-  ping(signal: AbortSignal, isFinal: (error: unknown) => boolean): Promise<Headers> {
+  ping(signal: AbortSignal): Promise<Headers> {
     const shown: Headers = {};
+    let contacts = 0;
     const ask = async () => {
+      contacts += 1;
       const request = { method: 'GET', url: new URL(`${this.origin}/v2/`), signal } as const;
       const answer = await this.request(request, ({ headers }) => Object.assign(shown, headers));
       // Some registries refuse or do not know this path although pushes work: their answers to a push decide.
@@ -109,7 +115,13 @@ export class Repository {
       await answer.discard();
       return shown;
     };
-    return this.retrying(ask, signal, isFinal);
+    // Once something has answered it is there, and being restarted at worst.
+    let answered = false;
+    return this.retrying(ask, signal, (error) => {
+      const unreachable = isUnreachable(error, this.origin);
+      answered ||= !unreachable;
+      return !answered && (unreachable === 'unknown' || contacts >= firstContacts);
+    });
   }
 
   /** Whether the registry has a blob; a redirect to its storage is a yes. */
@@ -146,7 +158,19 @@ export class Repository {
       if (answer.status !== 200)
         throw await this.error(answer, `the registry did not give ${this.path}:${reference}`);
       const bytes = await answer.bytes(manifestLimit);
-      return { digest: digestOf(bytes), mediaType: header(answer.headers, 'content-type') ?? '', bytes };
+      const digest = digestOf(bytes);
+      const said = header(answer.headers, 'docker-content-digest');
+      // A proxy's page, or a manifest that was cut: not what is there.
+      if (!isManifest(bytes) || (said?.startsWith('sha256:') && said !== digest)) {
+        throw new BoxcarError(`what the registry gave as ${this.path}:${reference} is no manifest`, {
+          code: 'registry-failed',
+          side: 'registry',
+          request: answer.facts,
+          transient: true,
+          hint: 'does a proxy before the registry answer in its stead?',
+        });
+      }
+      return { digest, mediaType: header(answer.headers, 'content-type') ?? '', bytes };
     }, signal);
   }
 
@@ -176,9 +200,19 @@ export class Repository {
           code: 'registry-failed',
           side: 'registry',
           request: answer.facts,
+          transient: stored === undefined,
           hint: 'does a proxy or the registry rewrite manifests? The tag should not be used',
         });
       }
     }, signal);
+  }
+}
+
+/** An image manifest or an index, of any age: all have a schemaVersion (image-spec, manifest.md). */
+function isManifest(bytes: Buffer): boolean {
+  try {
+    return typeof JSON.parse(bytes.toString('utf8'))?.schemaVersion === 'number';
+  } catch {
+    return false;
   }
 }

@@ -23,11 +23,25 @@ const pieceSize = 512 * 1024;
 
 const octets = { 'content-type': 'application/octet-stream' };
 
-/** POST: opens a session (distribution-spec, "Pushing a blob in chunks"). */
+/**
+ * POST: opens a session (distribution-spec, "Pushing a blob in chunks"). An answer that names no usable Location may be a
+ * glitch of something in between, and costs nothing to ask for again; a registry that does not know its own address
+ * says the same the second time.
+ */
 export async function startUpload(repository: Repository, signal?: AbortSignal): Promise<UploadSession> {
+  try {
+    return await beginUpload(repository, signal);
+  } catch (error) {
+    const status = error instanceof BoxcarError ? error.request?.status : undefined;
+    if (status === undefined || status >= 400) throw error;
+    return beginUpload(repository, signal);
+  }
+}
+
+async function beginUpload(repository: Repository, signal: AbortSignal | undefined): Promise<UploadSession> {
   const url = repository.url('blobs/uploads/');
   const answer = await repository.request({ method: 'POST', url, signal });
-  if (answer.status !== 202 && answer.status !== 201) {
+  if (answer.status < 200 || answer.status > 204) {
     throw await repository.error(answer, `the registry refused to begin an upload to ${repository.path}`);
   }
   if (!header(answer.headers, 'location')) {

@@ -28,7 +28,8 @@ test('nothing listens', async (t) => {
     assert.match(error.message, /^the registry could not be reached: nothing listens there/);
     assert.deepEqual([error.code, error.side, error.transient], ['registry-failed', 'registry', true]);
     assert.deepEqual(error.request, { method: 'GET', url: `${url}/x` });
-    assert.ok(isUnreachable(error));
+    assert.equal(isUnreachable(error, url), 'silent');
+    assert.equal(isUnreachable(error, 'http://elsewhere.acme.com'), false);
   }
 });
 
@@ -42,7 +43,7 @@ test('the connection is reset', async (t) => {
   const server = await serve(t, (_request, response) => void response.socket?.resetAndDestroy());
   const error = await failure(t, server.url);
   assert.match(error.message, /the connection was (reset|closed)/);
-  assert.ok(error.transient && !isUnreachable(error));
+  assert.ok(error.transient && !isUnreachable(error, server.url));
 });
 
 test('a certificate nobody vouches for fails for good', needsOpenssl, async (t) => {

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { createServer } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { Agent } from 'undici';
-import { isUnreachable } from '../../src/http/failure.ts';
 import { isLoopback, registryOrigin } from '../../src/registry/registry-origin.ts';
 import { UploadManner } from '../../src/registry/upload-manner.ts';
 import { startFakeRegistry } from '../support/fake-registry.ts';
@@ -48,7 +47,12 @@ test('loopback: http where the other side speaks no TLS, and where nobody listen
 });
 
 test('loopback: http where the other side hangs up on TLS', async (t) => {
-  const server = createServer((socket) => socket.once('data', () => socket.destroy()));
+  const server = createServer((socket) =>
+    socket.once('data', (data) => {
+      if (data.toString().startsWith('GET ')) socket.end('HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n');
+      else socket.destroy();
+    }),
+  );
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   t.after(() => server.close());
   const registry = `127.0.0.1:${(server.address() as { port: number }).port}`;
@@ -74,7 +78,7 @@ test('loopback: https where there is TLS, trusted or not', needsOpenssl, async (
   );
   const contacted = repositoryAt(t, registry.url, { dispatcher: doubting });
   // At once and once: trying again changes nothing about a certificate.
-  await assert.rejects(contacted.ping(new AbortController().signal, isUnreachable), {
+  await assert.rejects(contacted.ping(new AbortController().signal), {
     code: 'registry-failed',
     exitCode: 6,
     message: /TLS failed: .*(UNABLE_TO_VERIFY_LEAF_SIGNATURE|SELF_SIGNED_CERT)/,
@@ -87,7 +91,7 @@ test('https to a registry that speaks http: at once, with what to do', async (t)
   const registry = await startFakeRegistry('distribution3');
   t.after(() => registry.close());
   const repository = repositoryAt(t, registry.url.replace('http:', 'https:'));
-  await assert.rejects(repository.ping(new AbortController().signal, isUnreachable), {
+  await assert.rejects(repository.ping(new AbortController().signal), {
     code: 'registry-failed',
     message: /TLS failed/,
     hint: /--plain-http/,
@@ -104,6 +108,7 @@ test(
     const location = registry.url.replace('https:', 'http:');
     registry.faults.push({
       match: { method: 'POST' },
+      times: 2,
       action: { kind: 'answer', status: 202, headers: { location } },
     });
     const repository = repositoryAt(t, registry.url, { dispatcher: agent(t, authority.ca) });
@@ -115,5 +120,22 @@ test(
     assert.match(error.message, /Location that cannot be used/);
     assert.match(error.hint ?? '', /leaves https/);
     assert.equal(retries.length, 0);
+  },
+);
+
+test(
+  'a TLS registry on loopback whose first connection breaks is not taken for one without',
+  needsOpenssl,
+  async (t) => {
+    const authority = await temporaryAuthority();
+    const registry = await startFakeRegistry('distribution3', {}, authority.server);
+    t.after(() => registry.close());
+    registry.faults.push({ action: { kind: 'lose-answer' } });
+    const origin = await registryOrigin({
+      registry: registry.host,
+      dispatcher: agent(t, authority.ca),
+      userAgent,
+    });
+    assert.equal(origin, registry.url);
   },
 );

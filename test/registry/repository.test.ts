@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import { isUnreachable } from '../../src/http/failure.ts';
 import { digestOf } from '../../src/oci/digest.ts';
 import { RegistryTarget } from '../../src/registry/registry-target.ts';
 import { UploadManner } from '../../src/registry/upload-manner.ts';
@@ -40,10 +39,13 @@ test('a registry that reports no digest is asked for the manifest', async (t) =>
   assert.deepEqual(registry.exchanges(), ['PUT 201', 'GET 200']);
 
   // One that took it and gives another: rewritten by a proxy, or moved by someone else meanwhile.
-  registry.faults.push({ match: { method: 'GET' }, action: { kind: 'answer', status: 200, body: '{}' } });
+  registry.faults.push({
+    match: { method: 'GET' },
+    action: { kind: 'answer', status: 200, body: '{"schemaVersion":1}' },
+  });
   await assert.rejects(repository.putManifest('v1', manifest, manifestType), /stored another manifest/);
   // One that took it and has nothing: a page that answers 200 to everything.
-  registry.faults.push({ match: { method: 'GET' }, action: { kind: 'answer', status: 404 } });
+  registry.faults.push({ match: { method: 'GET' }, times: 99, action: { kind: 'answer', status: 404 } });
   await assert.rejects(repository.putManifest('v1', manifest, manifestType), /than it was sent: none/);
 });
 
@@ -128,28 +130,56 @@ test('a small blob is sent only where it is missing', async (t) => {
   assert.deepEqual(registry.exchanges(), ['HEAD 404', 'POST 202', 'PATCH 202', 'PUT 201', 'HEAD 200']);
 });
 
-test('first contact: a wrong address fails at once, a registry that is starting is waited for', async (t) => {
+test('first contact: a wrong address fails soon, a registry that is starting is waited for', async (t) => {
   const registry = await start(t);
   const never = new AbortController().signal;
   const down = { kind: 'answer', status: 503 } as const;
   registry.faults.push({ times: 2, action: down });
   const repository = repositoryAt(t, registry.url);
-  await repository.ping(never, isUnreachable);
+  await repository.ping(never);
   assert.deepEqual(registry.exchanges(), ['GET 503', 'GET 503', 'GET 200']);
   // Refused or unknown: a push decides.
   for (const status of [401, 403, 404]) {
     registry.faults.push({ action: { kind: 'answer', status } });
-    await repository.ping(never, isUnreachable);
+    await repository.ping(never);
   }
   await registry.close();
   const started = performance.now();
-  await assert.rejects(repositoryAt(t, registry.url).ping(never, isUnreachable), {
+  const notices: string[] = [];
+  const closed = repositoryAt(t, registry.url, { onRetry: ({ error }) => notices.push(error.message) });
+  await assert.rejects(closed.ping(never), {
     code: 'registry-failed',
     exitCode: 6,
     message: 'the registry could not be reached: nothing listens there (connection refused)',
   });
-  await assert.rejects(repositoryAt(t, 'http://no-such-host.invalid').ping(never, isUnreachable), {
-    code: 'registry-failed',
-  });
+  assert.equal(notices.length, 3, 'it may be starting anew: asked four times');
+  const unknown = repositoryAt(t, 'http://no-such-host.invalid', { onRetry: () => notices.push('again') });
+  await assert.rejects(unknown.ping(never), { code: 'registry-failed' });
   assert.ok(performance.now() - started < 5000);
+});
+
+test('what is no manifest is asked for again, and never taken for an image', async (t) => {
+  const registry = await start(t);
+  const repository = repositoryAt(t, registry.url, { limit: 1 });
+  const bodies = ['<html>Sign in</html>', '', '[]', '{"errors":[]}'];
+  for (const body of bodies) {
+    registry.faults.push({ action: { kind: 'answer', status: 200, body } });
+    assert.equal(await repository.manifest('v1'), undefined, body);
+  }
+  registry.faults.push({ times: 2, action: { kind: 'answer', status: 200, body: '<html>' } });
+  await assert.rejects(repository.manifest('v1'), { code: 'registry-failed', message: /is no manifest/ });
+  const headers = { 'docker-content-digest': digestOf(Buffer.from('other')) };
+  registry.faults.push({
+    times: 2,
+    action: { kind: 'answer', status: 200, headers, body: manifest.toString() },
+  });
+  await assert.rejects(repository.manifest('v1'), { code: 'registry-failed', message: /is no manifest/ });
+});
+
+test('a manifest that something else took in the registry’s stead is put again', async (t) => {
+  const registry = await start(t);
+  registry.faults.push({ match: { method: 'PUT' }, action: { kind: 'answer', status: 201 } });
+  await repositoryAt(t, registry.url).putManifest('v1', manifest, manifestType);
+  assert.deepEqual(registry.exchanges().slice(0, 2), ['PUT 201', 'GET 404']);
+  assert.equal(registry.exchanges('PUT').length, 2);
 });

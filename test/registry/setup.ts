@@ -23,6 +23,7 @@ export interface RepositoryOptions {
   limit?: number;
   authorizer?: Pick<Authorizer, 'authorize' | 'challenged'> & { source: string };
   dispatcher?: Dispatcher;
+  onRetry?: (notice: RetryNotice) => void;
 }
 
 /** `acme/x` of a registry, with waits of a millisecond between retries. */
@@ -43,7 +44,8 @@ export function repositoryAt(t: Lifetime, url: string, options: RepositoryOption
     userAgent: 'test',
     authorize: (_at, signal) => authorizer.authorize(signal),
   });
-  return new Repository('acme/x', http, authorizer as unknown as Authorizer, { limit, baseMs: 1 });
+  const onRetry = options.onRetry ?? (() => {});
+  return new Repository('acme/x', http, authorizer as unknown as Authorizer, { limit, baseMs: 1, onRetry });
 }
 
 /** Bytes that look random and are the same in every run. */

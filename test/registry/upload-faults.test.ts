@@ -375,7 +375,7 @@ test('refused for good: no retry, and the error says what to do', async (t) => {
   }
 });
 
-test('a POST without a Location, or with one that cannot be used, is final', async (t) => {
+test('a POST without a Location, or with one that cannot be used, is sent again once', async (t) => {
   for (const [location, message] of [
     [undefined, /did not say where/],
     ['ftp://elsewhere/x', /cannot be used/],
@@ -384,6 +384,9 @@ test('a POST without a Location, or with one that cannot be used, is final', asy
     const registry = await start(t);
     const headers: Record<string, string> = location === undefined ? {} : { location };
     fault(registry, 'POST', { kind: 'answer', status: 202, headers });
+    const once = await upload(repositoryAt(t, registry.url), auto(), new TestBody(bytes));
+    assert.equal(once.digest, digest, once.error.message);
+    fault(registry, 'POST', { kind: 'answer', status: 202, headers }, 2);
     const { error, retries } = await upload(repositoryAt(t, registry.url), auto(), new TestBody(bytes));
     assert.match(error.message, message);
     assert.deepEqual([error.code, retries.length], ['registry-failed', 0]);
