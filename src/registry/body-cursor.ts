@@ -73,6 +73,20 @@ export class BodyCursor {
     }
   }
 
+  /** The next `size` bytes in memory; fewer when stopped. @throws the source's failure */
+  async gather(size: number): Promise<Uint8Array[]> {
+    const pieces: Uint8Array[] = [];
+    for (let left = size; left > 0 && !this.#stop.aborted; ) {
+      await this.ready();
+      for await (const piece of this.take(left)) {
+        // A piece is valid until the next one is asked for.
+        pieces.push(Buffer.from(piece));
+        left -= piece.length;
+      }
+    }
+    return pieces;
+  }
+
   /** Waits until the source has ended, however long that takes. @throws its failure */
   async finish(): Promise<void> {
     await this.#fill();

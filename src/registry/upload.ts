@@ -171,21 +171,12 @@ class Upload {
 
   /** A chunk is gathered first, so that a slow or failing hub never leaves one unfinished. */
   async #sendChunk(session: UploadSession): Promise<void> {
-    const { stop } = this.#options;
-    const pieces: Uint8Array[] = [];
     const wanted = Math.max(this.#sentAs.chunkSize, session.smallestChunk ?? 0);
     const left = this.#body.size - session.offset;
     const size = Math.min(wanted, left);
-    let length = 0;
-    while (length < size) {
-      await this.#cursor.ready();
-      for await (const piece of this.#cursor.take(size - length)) {
-        // A piece is valid until the next one is asked for.
-        pieces.push(Buffer.from(piece));
-        length += piece.length;
-      }
-      if (stop.aborted) throw stop.reason;
-    }
+    const pieces = await this.#cursor.gather(size);
+    const { stop } = this.#options;
+    if (stop.aborted) throw stop.reason;
     if (size === left && this.#manner.dialect.lastChunkInPut) {
       this.#tail = Buffer.concat(pieces);
       return;
@@ -193,7 +184,7 @@ class Upload {
     async function* chunk() {
       yield* pieces;
     }
-    await this.#append(session, chunk(), length);
+    await this.#append(session, chunk(), size);
   }
 
   async #append(

@@ -1,5 +1,6 @@
 import type { HttpClient, HttpRequest } from '../../http/client.ts';
 import { redirectTarget } from '../../http/redirect.ts';
+import { keepSecret } from '../../secrets.ts';
 import { basicHeader, type Credentials } from './credentials.ts';
 import { type AccessToken, tokenInAnswer, tokenRefusal } from './token-answer.ts';
 
@@ -68,6 +69,7 @@ function tokenUrl({ realm, service, scopes }: TokenRequest, credentials: Credent
 }
 
 function oauthRequest(refreshToken: string, { realm, service, scopes }: TokenRequest): HttpRequest {
+  keepSecret(refreshToken);
   const form = new URLSearchParams({
     grant_type: 'refresh_token',
     service: service ?? '',

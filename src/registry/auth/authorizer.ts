@@ -119,10 +119,11 @@ export class Authorizer {
   }
 
   #fetch(signal: AbortSignal): Promise<AccessToken> {
-    const { credentials, dispatcher, stallMs, userAgent } = this.#options;
+    const { registry, credentials, dispatcher, stallMs, userAgent } = this.#options;
     const server = this.#server as Omit<TokenRequest, 'scopes'>;
     const { origin } = server.realm;
-    const http = new HttpClient({ side: 'registry', dispatcher, origin, stallMs, userAgent });
+    const namedBy = registry.origin;
+    const http = new HttpClient({ side: 'registry', dispatcher, origin, namedBy, stallMs, userAgent });
     const request: TokenRequest = { ...server, scopes: this.#scopes.list() };
     return fetchAccessToken(http, credentials, request, this.#now, signal);
   }

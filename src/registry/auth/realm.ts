@@ -11,7 +11,8 @@ export function tokenServer(realm: string, registry: URL): URL {
   if (url?.protocol === 'https:' || (url?.protocol === 'http:' && mayBePlain(url, registry))) {
     return url;
   }
-  const where = printable(url?.protocol === 'http:' ? `${url.origin}${url.pathname}` : realm, 100);
+  const bare = url?.protocol === 'http:' ? `${url.origin}${url.pathname}` : realm.replace(/\/\/.*@/s, '//');
+  const where = printable(bare, 100);
   throw new BoxcarError('the registry names a token server that credentials cannot be sent to', {
     code: 'registry-failed',
     side: 'registry',

@@ -53,14 +53,13 @@ function parse(bytes: Buffer): { token?: unknown; access_token?: unknown; expire
 /** Any other answer as an error. */
 export async function tokenRefusal(answer: HttpResponse, credentials: Credentials): Promise<BoxcarError> {
   const { status, facts } = answer;
-  const discreet = withoutSecrets(answer, credentials);
   // An identity token that is revoked or too old gets 400 invalid_grant (RFC 6749 section 5.2).
   const refused = status === 401 || status === 403 || (status === 400 && facts.method === 'POST');
-  if (!refused) return statusError('registry', discreet, "the registry's token server gave no token");
+  if (!refused) return statusError('registry', answer, "the registry's token server gave no token");
   const anonymous = credentials.kind === 'anonymous';
   const error = await statusError(
     'registry',
-    discreet,
+    answer,
     anonymous
       ? "the registry's token server gives no token without credentials"
       : "the registry's token server refused the credentials",
@@ -71,31 +70,7 @@ export async function tokenRefusal(answer: HttpResponse, credentials: Credential
   );
   // GHCR limits the rate with a 403 (registries.md).
   if (status !== 403 || !/rate limit|too many/i.test(facts.answer ?? '')) return error;
-  return statusError('registry', discreet, "the registry's token server limits the rate of requests", {
+  return statusError('registry', answer, "the registry's token server limits the rate of requests", {
     transient: true,
   });
-}
-
-/** An answer that does not repeat our secrets: a server may echo what it was sent, and errors are logged. */
-function withoutSecrets(answer: HttpResponse, credentials: Credentials): HttpResponse {
-  const secrets = secretForms(credentials);
-  return {
-    ...answer,
-    async bytes(limit) {
-      let text = (await answer.bytes(limit)).toString('utf8');
-      for (const secret of secrets) text = text.replaceAll(secret, '***');
-      return Buffer.from(text);
-    },
-  };
-}
-
-/** The secret as it was sent, and as a server may print it, the longest first. */
-function secretForms(credentials: Credentials): string[] {
-  if (credentials.kind === 'anonymous') return [];
-  const secret = credentials.kind === 'basic' ? credentials.password : credentials.token;
-  const names = credentials.kind === 'bearer' ? [] : [credentials.username, '<token>'];
-  const pairs = names.map((name) => Buffer.from(`${name}:${secret}`).toString('base64'));
-  const form = new URLSearchParams({ '': secret }).toString().slice(1);
-  const forms = [secret, JSON.stringify(secret).slice(1, -1), encodeURIComponent(secret), form, ...pairs];
-  return [...new Set(forms)].filter(Boolean).sort((a, b) => b.length - a.length);
 }
