@@ -79,7 +79,7 @@ export function pushCommand(): Command {
     .addOption(
       new Option('--dialect <name>', 'what the registry is taken for (default: found out)')
         .choices(['auto', ...dialectNames])
-        .env('DIALECT'),
+        .env('OCI_DIALECT'),
     )
     .addOption(
       new Option('--state-file <path>', 'where progress is kept (default: a file of its own)').env(
