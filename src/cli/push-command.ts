@@ -74,7 +74,10 @@ export function pushCommand(): Command {
         .env('UPLOAD'),
     )
     .addOption(
-      numberOption('--chunk-mib <n>', "size of an upload's chunks in MiB").default(16).env('CHUNK_MIB'),
+      numberOption(
+        '--chunk-mib <n>',
+        "size of an upload's chunks in MiB, one held in memory by each worker (default: 16, less with more than 8 workers)",
+      ).env('CHUNK_MIB'),
     )
     .addOption(
       new Option('--dialect <name>', 'what the registry is taken for (default: found out)')

@@ -33,7 +33,10 @@ export interface PushOptions {
   /** Layers in flight, 1 to 32. Default 4. */
   workers?: number | undefined;
   upload?: UploadChoice | undefined;
-  /** Size of an upload's chunks in MiB, 1 to 1024; kept within what the dialect takes. Default 16. */
+  /**
+   * Size of an upload's chunks in MiB, 1 to 1024; kept within what the dialect takes. Each worker holds one in memory.
+   * Default 16; less where there are more than eight workers.
+   */
   chunkMib?: number | undefined;
   /** What the registry is taken for (`dialectNames`). Default: found out by its host name and its answers. */
   dialect?: string | undefined;
@@ -92,11 +95,17 @@ export interface CheckedOptions {
   emit: PublishListener;
 }
 
+/** 16 MiB; where there are more than eight workers, so much less that their chunks take 128 MiB together. */
+export function defaultChunkMib(workers: number): number {
+  return Math.min(16, Math.floor(128 / workers));
+}
+
 /** @throws BoxcarError `usage` that names the option at fault; nothing has been done then. */
 export function checkOptions(options: PushOptions): CheckedOptions {
   const env = options.env ?? process.env;
   const reference = parseModelReference(options.model);
   const target = parseTarget(options.target);
+  const workers = within('workers', options.workers ?? 4, 1, 32);
   return {
     model: reference.model,
     revision: agreed('revision', reference.revision, checkRevision(options.revision)) ?? 'main',
@@ -109,9 +118,9 @@ export function checkOptions(options: PushOptions): CheckedOptions {
     weights: oneOf('weights', options.weights ?? 'all', ['all', ...weightFormats]),
     prefix: checkPrefix(options.layerPrefix ?? 'models/'),
     platform: parsePlatform(options.platform ?? 'linux/amd64'),
-    workers: within('workers', options.workers ?? 4, 1, 32),
+    workers,
     upload: oneOf('upload', options.upload ?? 'auto', ['auto', 'stream', 'chunked']),
-    chunkSize: within('chunk-mib', options.chunkMib ?? 16, 1, 1024) * 1024 * 1024,
+    chunkSize: within('chunk-mib', options.chunkMib ?? defaultChunkMib(workers), 1, 1024) * 1024 * 1024,
     dialect: checkDialect(options.dialect),
     denyUnsafe: options.denyUnsafe ?? false,
     stateFile: options.stateFile,

@@ -19,7 +19,7 @@ import type { Target } from './target.ts';
 import type { OpenModelFile } from './transfer.ts';
 
 /** Bytes of files fetched ahead of their layers, all workers together. */
-const prefetchBytes = 128 * 1024 * 1024;
+const prefetchBytes = 64 * 1024 * 1024;
 
 /** What a push would do. */
 export interface PushPlan {

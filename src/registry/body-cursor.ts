@@ -73,18 +73,15 @@ export class BodyCursor {
     }
   }
 
-  /** The next `size` bytes in memory; fewer when stopped. @throws the source's failure */
-  async gather(size: number): Promise<Uint8Array[]> {
-    const pieces: Uint8Array[] = [];
-    for (let left = size; left > 0 && !this.#stop.aborted; ) {
+  /** Fills `memory` with the next bytes; not to its end when stopped. @throws the source's failure */
+  async gather(memory: Uint8Array): Promise<void> {
+    for (let filled = 0; filled < memory.length && !this.#stop.aborted; ) {
       await this.ready();
-      for await (const piece of this.take(left)) {
-        // A piece is valid until the next one is asked for.
-        pieces.push(Buffer.from(piece));
-        left -= piece.length;
+      for await (const piece of this.take(memory.length - filled)) {
+        memory.set(piece, filled);
+        filled += piece.length;
       }
     }
-    return pieces;
   }
 
   /** Waits until the source has ended, however long that takes. @throws its failure */

@@ -7,6 +7,7 @@ import {
   header,
 } from '../http/client.ts';
 import { isUnreachable } from '../http/failure.ts';
+import { isBloated } from '../http/json-document.ts';
 import { redirectTarget } from '../http/redirect.ts';
 import { Patience, type PatienceOptions } from '../http/retry.ts';
 import { mediaTypes } from '../oci/descriptor.ts';
@@ -210,6 +211,7 @@ export class Repository {
 
 /** An image manifest or an index, of any age: all have a schemaVersion (image-spec, manifest.md). */
 function isManifest(bytes: Buffer): boolean {
+  if (isBloated(bytes)) return false;
   try {
     return typeof JSON.parse(bytes.toString('utf8'))?.schemaVersion === 'number';
   } catch {

@@ -1,3 +1,4 @@
+import { ChunkPool } from './chunk-pool.ts';
 import { type Dialect, standard } from './dialects.ts';
 
 const mib = 1024 * 1024;
@@ -43,6 +44,8 @@ export interface SendFailure {
  */
 export class UploadManner {
   readonly dialect: Dialect;
+  /** The memory of all layers' chunks. */
+  readonly chunks = new ChunkPool();
   #now: Manner;
   readonly #fixed: boolean;
   #chunksFail = false;

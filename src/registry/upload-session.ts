@@ -17,7 +17,7 @@ export interface UploadSession {
 }
 
 /** A chunk is held in memory: a registry that wants larger ones than this gets smaller ones. */
-const largestChunk = 128 * 1024 * 1024;
+const largestChunk = 64 * 1024 * 1024;
 
 const pieceSize = 512 * 1024;
 
@@ -49,7 +49,8 @@ async function beginUpload(repository: Repository, signal: AbortSignal | undefin
   }
   await answer.discard();
   const wanted = Number(header(answer.headers, 'oci-chunk-min-length'));
-  const smallestChunk = wanted > 0 ? { smallestChunk: Math.min(wanted, largestChunk) } : {};
+  const smallestChunk =
+    Number.isSafeInteger(wanted) && wanted > 0 ? { smallestChunk: Math.min(wanted, largestChunk) } : {};
   return { location: nextLocation(answer, url), offset: 0, ...smallestChunk };
 }
 

@@ -40,6 +40,9 @@ export interface UploadOptions {
   kill: AbortSignal;
 }
 
+/** Bytes of a chunk that are handed over at once: progress is told, and silence noticed, between two of them. */
+const sentAtOnce = 512 * 1024;
+
 /** A body whose bytes or digest were wrong is sent once more from its first byte: the way may have been at fault. */
 const freshStarts = 1;
 
@@ -64,6 +67,7 @@ class Upload {
   readonly #body: UploadBody;
   readonly #options: UploadOptions;
   readonly #cursor: BodyCursor;
+  #chunk: Buffer | undefined;
   readonly #patience: Patience;
   #session: UploadSession | undefined;
   /** Whether the session's offset must be asked for before it is believed. */
@@ -114,6 +118,7 @@ class Upload {
       }
     } finally {
       this.#cursor.close();
+      if (this.#chunk) this.#manner.chunks.give(this.#chunk);
     }
   }
 
@@ -174,17 +179,29 @@ class Upload {
     const wanted = Math.max(this.#sentAs.chunkSize, session.smallestChunk ?? 0);
     const left = this.#body.size - session.offset;
     const size = Math.min(wanted, left);
-    const pieces = await this.#cursor.gather(size);
+    const bytes = this.#memoryFor(size);
+    await this.#cursor.gather(bytes);
     const { stop } = this.#options;
     if (stop.aborted) throw stop.reason;
     if (size === left && this.#manner.dialect.lastChunkInPut) {
-      this.#tail = Buffer.concat(pieces);
+      this.#tail = bytes;
       return;
     }
     async function* chunk() {
-      yield* pieces;
+      for (let at = 0; at < size; at += sentAtOnce) yield bytes.subarray(at, at + sentAtOnce);
     }
     await this.#append(session, chunk(), size);
+  }
+
+  /** The same memory for every chunk of the layer. */
+  #memoryFor(size: number): Buffer {
+    const { chunks } = this.#manner;
+    if (this.#chunk && this.#chunk.length < size) {
+      chunks.give(this.#chunk);
+      this.#chunk = undefined;
+    }
+    this.#chunk ??= chunks.take(size);
+    return this.#chunk.subarray(0, size);
   }
 
   async #append(
@@ -260,7 +277,8 @@ class Upload {
     const failures = this.#patience.failures + 1;
     this.#cut = method === 'PATCH' && status === undefined;
     const failure = { method, status, offset, sent, failures, lost: this.#lost, as: this.#sentAs };
-    const changed = this.#manner.learn(failure);
+    // A HEAD that is refused says nothing about how bytes are sent.
+    const changed = ['PATCH', 'PUT'].includes(method) && this.#manner.learn(failure);
     const lost = changed || isSessionLost({ method, status, offset, failures });
     if (lost) this.#keep(undefined);
     // Of no more use, but still there; where no answer came, another request may get none either.
