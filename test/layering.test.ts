@@ -42,7 +42,7 @@ const mayImport: Record<string, string[]> = {
     'formats',
   ],
   index: ['errors', 'digest', 'oci', 'formats', 'registry', 'publish'],
-  cli: ['errors', 'formats', 'publish', 'registry/dialects.ts'],
+  cli: ['errors', 'secrets', 'formats', 'publish', 'registry/dialects.ts'],
 };
 
 /** Node's modules that reach out of the process; those who compute have no use for them. */

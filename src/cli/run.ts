@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { asBoxcarError, BoxcarError, printable } from '../errors.ts';
 import type { PublishEvent, PublishResult } from '../publish/events.ts';
+import { defaultChunkMib } from '../publish/options.ts';
 import { planPush, push } from '../publish/push.ts';
 import { version } from '../publish/version.ts';
 import { cleanEnvironment, type PushCommandOptions, pushCommand, readOptions } from './push-command.ts';
@@ -12,6 +13,8 @@ import { StopSignals } from './stop-signals.ts';
 
 /** Runs the command line. @returns the exit status. */
 export async function runMain(args: string[]): Promise<number> {
+  // Whoever reads the log or the result may leave: that ends no push.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
   const defaults = cleanEnvironment(process.env);
   let status = 0;
   const program = new Command('boxcar')
@@ -92,8 +95,8 @@ async function dryRun(
   }
   const { model, commit, tags, layers, size } = plan;
   const target = plan.imageRef.slice(0, -(tags[0]?.length ?? 0) - 1);
-  const upload =
-    options.push.upload === 'chunked' ? `chunks of ${options.push.chunkMib} MiB` : 'one stream a layer';
+  const { workers = 4, chunkMib = defaultChunkMib(workers) } = options.push;
+  const upload = options.push.upload === 'chunked' ? `chunks of ${chunkMib} MiB` : 'one stream a layer';
   process.stdout.write(
     renderPlan(
       {
@@ -102,7 +105,7 @@ async function dryRun(
         size,
         reused: 0,
         toTransfer: size,
-        workers: options.push.workers ?? 4,
+        workers,
         upload,
       },
       { type: 'resolved', model, commit, target, tag: tags[0] ?? '' },
@@ -117,7 +120,10 @@ function remember(known: Partial<PublishResult>, event: PublishEvent): void {
     known.commit = event.commit;
     known.imageRef = `${event.target}:${event.tag}`;
   }
-  if (event.type === 'layer-done') known.layers = [...(known.layers ?? []), event.result];
+  if (event.type === 'layer-done') {
+    known.layers ??= [];
+    known.layers.push(event.result);
+  }
   if (event.type === 'tagged') known.tags = [...(known.tags ?? []), event.tag];
 }
 

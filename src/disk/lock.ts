@@ -21,18 +21,19 @@ export class Lock {
   static async take(path: string): Promise<Lock | number> {
     const file = await open(path, 'a+', 0o600);
     try {
-      if ((await native)?.tryLock(file.fd) === false) {
+      if (!(await tryLock(file))) {
         const holder = Number.parseInt(await file.readFile('utf8'), 10);
         await file.close();
         return Number.isInteger(holder) ? holder : 0;
       }
-      await file.truncate(0);
-      await file.write(`${process.pid}\n`);
-      return new Lock(file);
     } catch (error) {
       await file.close().catch(() => {});
       throw error;
     }
+    // On a full disk it is held all the same, and only who has it cannot be told.
+    await file.truncate(0).catch(() => {});
+    await file.write(`${process.pid}\n`).catch(() => {});
+    return new Lock(file);
   }
 
   /** Waits for the lock of an existing file, whose content stays. */
@@ -51,4 +52,9 @@ export class Lock {
   async release(): Promise<void> {
     await this.#file.close();
   }
+}
+
+/** Locks a file that is open already, until it is closed. @returns false where another process has it. */
+export async function tryLock(file: FileHandle): Promise<boolean> {
+  return (await native)?.tryLock(file.fd) !== false;
 }

@@ -1,8 +1,17 @@
 import { type Dispatcher, request } from 'undici';
 import { BoxcarError, type BoxcarErrorOptions, printable, type RequestFacts, type Side } from '../errors.ts';
+import { blanked, keepAuthorization, withoutSecrets } from '../secrets.ts';
+import { AddressRefused, type NamedRequest } from './elsewhere.ts';
 import { failureOf } from './failure.ts';
 import { isTransientStatus, retryAfter } from './retry.ts';
 import { StallWatch } from './stall.ts';
+
+/** Stall limits that a document may take in all, two minutes by default: the largest has 16 MiB. */
+const documentStalls = 4;
+/** Why something failed is worth so many ms. */
+const wordsMs = 10_000;
+/** Values in a query from this length on may be signatures. */
+const signatureLength = 16;
 
 export type Headers = Record<string, string | string[] | undefined>;
 
@@ -28,8 +37,15 @@ export interface HttpResponse {
   each(onChunk: (chunk: Buffer) => Promise<void> | false | undefined): Promise<void>;
   /** Drops the body, which must be read or dropped. */
   discard(): Promise<void>;
-  /** @throws BoxcarError when the body is longer than `limit` bytes: endless answers must not fill the memory. */
-  bytes(limit: number): Promise<Buffer>;
+  /**
+   * The whole of a small document.
+   * @param withinMs default: {@link documentStalls} times the stall limit.
+   * @throws BoxcarError when it is longer than `limit` bytes, or takes longer than that: an endless answer must fill
+   * neither the memory nor the day, however steadily it drips.
+   */
+  bytes(limit: number, withinMs?: number): Promise<Buffer>;
+  /** The server's words as they may be shown: without secrets, and without the signed query that was asked with. */
+  discreet(text: string): string;
 }
 
 export interface HttpClientOptions {
@@ -37,6 +53,8 @@ export interface HttpClientOptions {
   dispatcher: Dispatcher;
   /** The origin whose requests may carry credentials. Redirect targets elsewhere never get them. */
   origin: string;
+  /** The server that has named `origin`; left out where the user has. */
+  namedBy?: string;
   /** Value of the Authorization header for a request to `origin`. */
   authorize?: (url: URL, signal?: AbortSignal) => Promise<string | undefined> | string | undefined;
   /** No byte in either direction for this long is a stall, in ms. */
@@ -63,11 +81,16 @@ export class HttpClient {
   async request(req: HttpRequest): Promise<HttpResponse> {
     const { side, stallMs, dispatcher } = this.#options;
     const facts: RequestFacts = { method: req.method, url: bareUrl(req.url) };
+    const own = req.url.origin === this.origin;
+    const namedBy = own ? this.#options.namedBy : (this.#options.namedBy ?? this.origin);
+    if (!own && req.url.protocol === 'http:' && this.origin.startsWith('https:'))
+      throw leavesTls(side, facts);
     const headers: Record<string, string> = { 'user-agent': this.#options.userAgent, ...req.headers };
-    if (req.url.origin === this.origin) {
+    if (own) {
       const authorization = await this.#options.authorize?.(req.url, req.signal);
       if (authorization !== undefined) headers.authorization = authorization;
     }
+    if (headers.authorization !== undefined) keepAuthorization(headers.authorization);
     const watch = new StallWatch(stallMs, req.signal);
     try {
       const answer = await request(req.url, {
@@ -78,22 +101,32 @@ export class HttpClient {
           : watch.sending(req.body, req.answerMs)) as Uint8Array | null,
         signal: watch.waiting(req.body instanceof Uint8Array || !req.body ? req.answerMs : undefined),
         dispatcher,
+        ...((namedBy === undefined ? {} : { namedBy }) satisfies NamedRequest),
       });
       facts.status = answer.statusCode;
-      return response(answer, facts, watch, side, req.signal);
+      const documentMs = documentStalls * stallMs;
+      return response(answer, facts, { watch, side, signal: req.signal, documentMs, query: req.url.search });
     } catch (error) {
       watch.done();
+      if (error instanceof AddressRefused) throw reachesInside(side, facts, error);
       throw failureOf(watch.reasonFor(error), side, facts, req.signal);
     }
   }
 }
 
+interface Asked {
+  watch: StallWatch;
+  side: 'hub' | 'registry';
+  signal: AbortSignal | undefined;
+  documentMs: number;
+  /** Of the URL. */
+  query: string;
+}
+
 function response(
   answer: Dispatcher.ResponseData,
   facts: RequestFacts,
-  watch: StallWatch,
-  side: 'hub' | 'registry',
-  signal: AbortSignal | undefined,
+  { watch, side, signal, documentMs, query }: Asked,
 ): HttpResponse {
   const { body } = answer;
   const failure = (error: unknown) => failureOf(watch.reasonFor(error), side, facts, signal);
@@ -145,23 +178,57 @@ function response(
       await body.dump().catch(() => {});
       watch.done();
     },
-    async bytes(limit) {
+    async bytes(limit, withinMs = documentMs) {
       const chunks: Buffer[] = [];
       let size = 0;
+      const until = performance.now() + withinMs;
       await each((chunk) => {
         size += chunk.length;
-        if (size > limit) throw tooLong(side, facts, limit);
+        if (size > limit) throw failed(side, facts, `the ${side}'s answer is longer than ${limit} bytes`);
+        // Looked at when bytes come: where none come any more it is a stall.
+        if (performance.now() > until) throw drips(side, facts, withinMs);
         chunks.push(chunk);
         return undefined;
       });
       return Buffer.concat(chunks);
     },
+    discreet: (text) => discreet(text, query),
   };
 }
 
-function tooLong(side: 'hub' | 'registry', request: RequestFacts, limit: number): BoxcarError {
+function failed(
+  side: 'hub' | 'registry',
+  request: RequestFacts,
+  message: string,
+  options: Partial<BoxcarErrorOptions> = {},
+): BoxcarError {
   const code = side === 'hub' ? 'hub-failed' : 'registry-failed';
-  return new BoxcarError(`the ${side}'s answer is longer than ${limit} bytes`, { code, side, request });
+  return new BoxcarError(message, { code, side, request, ...options });
+}
+
+function drips(side: 'hub' | 'registry', request: RequestFacts, ms: number): BoxcarError {
+  return failed(side, request, `the ${side}'s answer was not complete after ${Math.round(ms / 1000)} s`, {
+    transient: true,
+  });
+}
+
+function leavesTls(side: 'hub' | 'registry', request: RequestFacts): BoxcarError {
+  return failed(side, request, `the ${side} is https and names an address of http, which is not followed`, {
+    hint: 'does it know its own address (its external URL)?',
+  });
+}
+
+function reachesInside(side: 'hub' | 'registry', request: RequestFacts, cause: AddressRefused): BoxcarError {
+  return failed(side, request, `the ${side} names an address that is not followed: ${cause.message}`, {
+    hint: 'a server may send us to addresses as public as its own; docs/threat-model.md says more',
+    cause,
+  });
+}
+
+const notFollowed = 'a redirect is not followed that leads nowhere, out of https, or is one of too many';
+
+export function isRedirect(status: number): boolean {
+  return [301, 302, 303, 307, 308].includes(status);
 }
 
 /** An answer that is not the one hoped for, as an error. Reads a bounded part of the body for the server's own words. */
@@ -171,13 +238,14 @@ export async function statusError(
   what: string,
   options: Partial<BoxcarErrorOptions> = {},
 ): Promise<BoxcarError> {
-  answer.facts.answer ??= printable(await serverWords(answer));
+  answer.facts.answer ??= printable(answer.discreet(await serverWords(answer)));
   const after = retryAfter(answer.headers);
   return new BoxcarError(what, {
     code: side === 'hub' ? 'hub-failed' : 'registry-failed',
     side,
     request: answer.facts,
     transient: isTransientStatus(answer.status),
+    ...(isRedirect(answer.status) ? { hint: notFollowed } : {}),
     ...(after === undefined ? {} : { retryAfterMs: after }),
     ...options,
   });
@@ -188,7 +256,7 @@ async function serverWords(answer: HttpResponse): Promise<string> {
   const fallback = header(answer.headers, 'x-error-message') ?? '';
   let text: string;
   try {
-    text = (await answer.bytes(64 * 1024)).toString('utf8');
+    text = (await answer.bytes(64 * 1024, wordsMs)).toString('utf8');
   } catch {
     return fallback;
   }
@@ -210,6 +278,22 @@ async function serverWords(answer: HttpResponse): Promise<string> {
 export function header(headers: Headers, name: string): string | undefined {
   const value = headers[name];
   return Array.isArray(value) ? value[0] : value;
+}
+
+/**
+ * Without the secrets of this process, what follows the `?` of any URL, logins in URLs, and the values of the query
+ * that was asked with: object stores quote the signature that they refuse. What has a colon (a digest, a scope) is none.
+ */
+function discreet(text: string, query: string): string {
+  const values = [...new URLSearchParams(query)]
+    .map(([, value]) => value)
+    .filter((value) => value.length >= signatureLength && !value.includes(':'));
+  const raw = query
+    .split(/[?&=]/)
+    .filter((value) => value.length >= signatureLength && !/:|%3a/i.test(value));
+  return blanked(withoutSecrets(text), [...values, ...raw])
+    .replace(/(https?:\/\/)[^\s/@"'<>]*@/gi, '$1')
+    .replace(/(https?:\/\/[^\s?"'<>]*)\?[^\s"'<>]*/gi, '$1?***');
 }
 
 /** A URL that can be shown: signed queries, userinfo and fragments are secrets. */

@@ -1,11 +1,11 @@
-import { type HttpResponse, header } from './client.ts';
+import { type HttpResponse, header, isRedirect } from './client.ts';
 
 /**
  * Where a redirect (RFC 9110 section 15.4) points, relative to the URL asked; `undefined` when the answer is none.
  * From https to http is not followed: it would take the bytes out of TLS.
  */
 export function redirectTarget(answer: HttpResponse, url: URL): URL | undefined {
-  if (![301, 302, 303, 307, 308].includes(answer.status)) return undefined;
+  if (!isRedirect(answer.status)) return undefined;
   const location = header(answer.headers, 'location');
   const target = location ? URL.parse(location, url.href) : undefined;
   if (!target || !/^https?:$/.test(target.protocol)) return undefined;

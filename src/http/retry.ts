@@ -34,7 +34,7 @@ export function retryDelay(
  */
 export function retryAfter(
   headers: Record<string, string | string[] | undefined>,
-  now = Date.now(),
+  now = serverTime(headers),
 ): number | undefined {
   const after = headers['retry-after'];
   if (typeof after === 'string' && after !== '') {
@@ -48,6 +48,12 @@ export function retryAfter(
   const spent = /\br=0\b[^,]*?\bt=(\d+)|\bt=(\d+)[^,]*?\br=0\b/.exec(text);
   const seconds = spent?.[1] ?? spent?.[2];
   return seconds === undefined ? undefined : Number(seconds) * 1000;
+}
+
+/** The server's own clock, which its dates are by; ours may be hours off. */
+function serverTime({ date }: Record<string, string | string[] | undefined>): number {
+  const stated = typeof date === 'string' ? Date.parse(date) : Number.NaN;
+  return Number.isNaN(stated) ? Date.now() : stated;
 }
 
 export interface RetryNotice {
@@ -91,8 +97,8 @@ export class Patience {
   async wait(error: unknown, signal?: AbortSignal, worthwhile = false): Promise<void> {
     if (signal?.aborted) throw signal.reason;
     const transient = error instanceof BoxcarError && (error.transient || worthwhile);
-    const tooLong = transient && (error.retryAfterMs ?? 0) > maxRetryAfterMs;
-    if (!transient || tooLong || this.#attempt >= this.#options.limit) throw error;
+    if (transient && (error.retryAfterMs ?? 0) > maxRetryAfterMs) throw asksTooMuch(error);
+    if (!transient || this.#attempt >= this.#options.limit) throw error;
     this.#attempt += 1;
     const delayMs = retryDelay(this.#attempt, error.retryAfterMs, this.#options.baseMs ?? defaultBackoffMs);
     this.#options.onRetry?.({ error, attempt: this.#attempt, of: this.#options.limit, delayMs });
@@ -100,4 +106,17 @@ export class Patience {
       throw signal?.reason ?? aborted;
     });
   }
+}
+
+function asksTooMuch(error: BoxcarError): BoxcarError {
+  const { message, code, side, request, cause, retryAfterMs = 0 } = error;
+  const minutes = Math.ceil(retryAfterMs / 60_000);
+  return new BoxcarError(message, {
+    code,
+    side,
+    ...(request ? { request } : {}),
+    cause,
+    retryAfterMs,
+    hint: `it asks to wait ${minutes} minutes: everything sent so far is saved, run the same command then`,
+  });
 }

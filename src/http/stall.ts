@@ -3,6 +3,9 @@ import { getDefaultHighWaterMark } from 'node:stream';
 /** A piece of this size in bytes or more makes a socket's writer wait until it has drained. */
 const drainSize = getDefaultHighWaterMark(false);
 
+/** A timer that fires so much too late (ms) was asleep with the whole process, and the bytes that came meanwhile were not read. */
+const oversleptMs = 1000;
+
 /**
  * Finds silence: aborts a request when no byte has moved for `limitMs` in the direction that is ours to wait for.
  * Waiting for our own source is not silence of the other side, and no total time is ever limited
@@ -15,6 +18,7 @@ export class StallWatch {
   readonly #onAbort: () => void;
   #timer: NodeJS.Timeout | undefined;
   #waitMs = 0;
+  #since = 0;
   #done = false;
 
   constructor(limitMs: number, signal?: AbortSignal) {
@@ -71,13 +75,19 @@ export class StallWatch {
 
   #restart(ms: number): void {
     if (this.#done) return;
+    this.#since = performance.now();
     if (this.#timer && ms === this.#waitMs) {
       this.#timer.refresh();
       return;
     }
     clearTimeout(this.#timer);
     this.#waitMs = ms;
-    this.#timer = setTimeout(() => this.#abort.abort(new StallError(ms)), ms);
+    this.#timer = setTimeout(() => this.#fired(ms), ms);
+  }
+
+  #fired(ms: number): void {
+    if (performance.now() - this.#since > ms + oversleptMs) this.#restart(ms);
+    else this.#abort.abort(new StallError(ms));
   }
 }
 

@@ -5,6 +5,10 @@ import { redirectTarget } from '../http/redirect.ts';
 import { type Hub, hubError } from './hub.ts';
 
 const maxRedirects = 5;
+/** Statuses of a store to which a signed URL is not good, or not any more. */
+const unsigned = [400, 401, 403, 404, 410];
+/** Failures in a row of the store that the hub has named, after which the hub is asked for another. */
+const patienceWithStore = 3;
 
 /** Bytes `from` to `to` (exclusive). */
 interface FileRange {
@@ -23,6 +27,7 @@ export class FileLocation {
   readonly #path: string;
   readonly #one = pLimit(1);
   #signed: URL | undefined;
+  #storeFailures = 0;
 
   constructor(hub: Hub, model: string, commit: string, path: string) {
     this.#hub = hub;
@@ -37,13 +42,29 @@ export class FileLocation {
    */
   async get(from: number, to: number, signal?: AbortSignal): Promise<HttpResponse> {
     const range = { from, to, signal };
-    const answer =
-      (await this.#fromStore(range)) ??
-      // One window asks the hub; what it learns serves those that have waited for it.
-      (await this.#one(
-        async () => (await this.#fromStore(range)) ?? (await this.#follow(this.#resolve, range)),
-      ));
+    let answer: HttpResponse;
+    try {
+      answer =
+        (await this.#fromStore(range)) ??
+        // One window asks the hub; what it learns serves those that have waited for it.
+        (await this.#one(
+          async () => (await this.#fromStore(range)) ?? (await this.#follow(this.#resolve, range)),
+        ));
+    } catch (error) {
+      this.#storeFailed();
+      throw error;
+    }
+    if (answer.status >= 500) this.#storeFailed();
+    else this.#storeFailures = 0;
     return this.#accept(answer);
+  }
+
+  /** A store that is down may not be the only one: the hub may know another. */
+  #storeFailed(): void {
+    this.#storeFailures += 1;
+    if (this.#storeFailures < patienceWithStore) return;
+    this.#signed = undefined;
+    this.#storeFailures = 0;
   }
 
   /** From where the hub has sent us before; `undefined` where that is not known, or not good any more. */
@@ -51,7 +72,7 @@ export class FileLocation {
     const used = this.#signed;
     if (!used) return undefined;
     const answer = await this.#follow(used, range);
-    if (![401, 403, 404, 410].includes(answer.status)) return answer;
+    if (!unsigned.includes(answer.status)) return answer;
     await answer.discard();
     if (this.#signed === used) this.#signed = undefined;
     return undefined;
@@ -65,7 +86,7 @@ export class FileLocation {
       if (!target || hops === maxRedirects) return answer;
       await answer.discard();
       url = target;
-      // Kept even if the store fails now: what was signed stays good.
+      // Kept even if the store fails once: what was signed stays good.
       this.#signed = target;
     }
   }
@@ -78,11 +99,14 @@ export class FileLocation {
 
   async #accept(answer: HttpResponse): Promise<HttpResponse> {
     if (answer.status === 200 || answer.status === 206 || answer.status === 416) return answer;
-    if (new URL(answer.facts.url).origin === this.#hub.http.origin) {
+    const odd = answer.status < 400;
+    if (!odd && new URL(answer.facts.url).origin === this.#hub.http.origin) {
       throw await hubError(this.#hub, answer, this.#path);
     }
-    // A signed URL just made and refused: the store's trouble, not the user's credentials.
-    throw await statusError('hub', answer, `the hub's store refused ${this.#path}`, { transient: true });
+    // A signed URL just made and refused: the store's trouble, not the user's credentials. Neither the file nor a refusal:
+    // something on the way that may be gone the next time.
+    const what = odd ? `the hub gave no bytes of ${this.#path}` : `the hub's store refused ${this.#path}`;
+    throw await statusError('hub', answer, what, { transient: true });
   }
 }
 

@@ -61,7 +61,7 @@ export class FileReader {
     const ahead: PieceQueue[] = [];
     let next = from;
     for (;;) {
-      const { windows, windowSize } = this.#budget.share(this.#file.size);
+      const { windows, windowSize } = this.#budget.share(this.#file.size, next - from);
       while (ahead.length < windows && next < this.#file.size) {
         const to = Math.min(this.#file.size, next + windowSize);
         ahead.push(this.#read(next, to, windowSize, signal));

@@ -1,10 +1,13 @@
-import type { BoxcarError, BoxcarErrorOptions } from '../errors.ts';
+import { BoxcarError, type BoxcarErrorOptions } from '../errors.ts';
 import { type HttpClient, type HttpRequest, type HttpResponse, header, statusError } from '../http/client.ts';
+import { isBloated } from '../http/json-document.ts';
 import { redirectTarget } from '../http/redirect.ts';
 import { Patience, type PatienceOptions } from '../http/retry.ts';
 
-/** Bytes of metadata in one answer; a page of 1,000 files has about 300 KB. */
-const metadataLimit = 64 * 1024 * 1024;
+/** Bytes of metadata in one answer; a page of 1,000 files has about 300 KB. As objects they take fifty times as much. */
+const metadataLimit = 16 * 1024 * 1024;
+/** Pages of one listing: those of the largest models have 50 files each, or 1,000. */
+const mostPages = 5000;
 const maxRedirects = 5;
 
 /** A hub: where it is and how it is asked. */
@@ -19,14 +22,24 @@ export interface Hub {
 
 /**
  * `fetch` for `@huggingface/hub`, through our own way out: its proxies, certificates, credentials and patience.
- * Answers that are not a success are thrown as errors of ours, before the library sees them.
+ * Answers that are not a success are thrown as errors of ours, before the library sees them. It serves one listing: one
+ * that leads back to a page of its own, or never ends, is an error.
+ * @param isRight whether an answer has the shape that was asked for.
  */
-export function hubFetch(hub: Hub, what: string, signal?: AbortSignal): typeof fetch {
+export function hubFetch(
+  hub: Hub,
+  what: string,
+  isRight: (document: unknown) => boolean,
+  signal?: AbortSignal,
+): typeof fetch {
+  const pages = new Set<string>();
   return async (input) => {
     const patience = new Patience(hub.patience);
+    const url = onEndpoint(hub, new URL(input instanceof Request ? input.url : input));
+    if (pages.has(url.href) || pages.size === mostPages) throw endless(what);
+    pages.add(url.href);
     for (;;) {
       try {
-        const url = onEndpoint(hub, new URL(input instanceof Request ? input.url : input));
         const answer = await follow(hub, {
           method: 'GET',
           url,
@@ -35,6 +48,7 @@ export function hubFetch(hub: Hub, what: string, signal?: AbortSignal): typeof f
         });
         if (answer.status !== 200) throw await hubError(hub, answer, what);
         const body = await answer.bytes(metadataLimit);
+        if (isBloated(body) || !isRight(parsed(body))) throw senseless(hub, answer, what);
         const link = header(answer.headers, 'link');
         return new Response(new Uint8Array(body), { status: 200, headers: link ? { link } : {} });
       } catch (error) {
@@ -42,6 +56,34 @@ export function hubFetch(hub: Hub, what: string, signal?: AbortSignal): typeof f
       }
     }
   };
+}
+
+/** A proxy's page, half an answer, or no hub at all: the first two may be gone the next time. */
+function senseless({ endpoint }: Hub, answer: HttpResponse, what: string): BoxcarError {
+  return new BoxcarError(`the hub's description of ${what} cannot be read`, {
+    code: 'hub-failed',
+    side: 'hub',
+    request: answer.facts,
+    transient: true,
+    hint: `is ${endpoint} a hub?`,
+  });
+}
+
+/** `undefined` for what is no JSON. */
+function parsed(body: Buffer): unknown {
+  try {
+    return JSON.parse(body.toString('utf8'));
+  } catch {
+    return undefined;
+  }
+}
+
+function endless(what: string): BoxcarError {
+  return new BoxcarError(`the hub's listing of ${what} does not end`, {
+    code: 'hub-failed',
+    side: 'hub',
+    hint: 'it leads from page to page in a circle, or to ever more of them',
+  });
 }
 
 /** A mirror may pass on the public hub's links to a listing's next page: those pages are the mirror's too. */
@@ -80,7 +122,7 @@ export async function hubError(hub: Hub, answer: HttpResponse, what: string): Pr
     });
   }
   if (status === 404) {
-    return as(`${what}: ${code === 'RevisionNotFound' ? 'no such revision' : 'not found'}`, {
+    return as(`the hub has no ${code === 'RevisionNotFound' ? 'such revision: ' : ''}${what}`, {
       code: 'not-found',
       hint: 'check the name and the revision (a branch, a tag or a commit) on the hub',
     });
@@ -89,7 +131,8 @@ export async function hubError(hub: Hub, answer: HttpResponse, what: string): Pr
     const hint = hub.hasToken ? undefined : 'with HF_TOKEN set the hub allows more requests';
     return as('the hub limits the rate of requests', hint ? { hint } : {});
   }
-  return failed;
+  // Neither a success nor a refusal: something before the hub has answered.
+  return status < 400 ? as(`the hub failed at ${what}`, { transient: true }) : failed;
 }
 
 /** A token that is missing, terms not accepted and a token without the right to gated models have three different cures. */

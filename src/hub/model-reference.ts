@@ -44,7 +44,8 @@ function fromName(text: string): ModelReference {
 /** `https://host/org/name[/tree|blob|resolve|commit/<revision>[/...]]`; only `refs/...` revisions have slashes there. */
 function fromUrl(text: string): ModelReference {
   const url = URL.parse(text);
-  if (!url) throw malformed(text);
+  // A login in it would be repeated with the command; the hub takes tokens.
+  if (!url || url.username || url.password) throw malformed(text);
   const parts = url.pathname.split('/').filter((part) => part !== '');
   const at = parts.findIndex((part) => ['tree', 'blob', 'resolve', 'commit'].includes(part));
   const name = at < 0 ? parts : parts.slice(0, at);
@@ -89,7 +90,8 @@ export function parseEndpoint(text: string): string {
   return url.href.replace(/\/+$/, '');
 }
 
-/** A URL with a password in it is not repeated with it. */
+/** A URL is not repeated with a login or a token that someone has put into it. */
 function withoutUserinfo(text: string): string {
-  return text.replace(/\/\/[^/]*@/, '//');
+  const url = URL.parse(text);
+  return url?.host ? `${url.protocol}//${url.host}${url.pathname}` : text.replace(/\/\/.*@/s, '//');
 }

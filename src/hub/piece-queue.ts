@@ -94,6 +94,8 @@ export class PieceQueue {
 
   #end(failure?: unknown): void {
     this.#flush();
+    if (this.#spent) release(this.#spent);
+    this.#spent = undefined;
     this.#ended = true;
     this.#failure = failure;
     this.#wakeReader?.();
@@ -104,7 +106,10 @@ export class PieceQueue {
  * Frees a chunk's memory at once. Left to the garbage collector, 64 KiB for each read make V8 mark its whole heap every
  * 32 MiB or so: a quarter of the CPU time of a push, and 50 MiB more resident memory.
  */
-function release({ buffer, length }: Buffer): void {
-  // A chunk that is a part of its memory has neighbours: other chunks of the same read, Node's pool of small buffers.
-  if (length === buffer.byteLength) (buffer as ArrayBuffer).transfer(0);
+function release({ buffer, byteOffset, length }: Buffer): void {
+  // What is before it in the same read is done with: the answer's headers, chunks that came earlier. What is behind is not.
+  const isLast = byteOffset + length === buffer.byteLength;
+  // Node's pool of small buffers gives away less than half of itself at once.
+  const isOwn = byteOffset === 0 || length >= Buffer.poolSize / 2;
+  if (isLast && isOwn) (buffer as ArrayBuffer).transfer(0);
 }

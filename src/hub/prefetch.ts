@@ -1,10 +1,10 @@
 import { PiecePool } from './piece-pool.ts';
 
 const mib = 1024 * 1024;
-/** Connections in flight for all files together, as far as each file may have two: eight windows of 4 MiB hold little memory. */
+/** Connections in flight for all files together, as far as each file may have two: eight windows of 3 MiB hold little memory. */
 const connections = 8;
 /** What is fetched ahead is lost when the process is killed: windows are small, and an eighth of a file at most. */
-const largestWindow = 4 * mib;
+const largestWindow = 3 * mib;
 
 /**
  * Shares a bounded memory among the files being read: few files get several windows each, because one connection to a
@@ -20,11 +20,15 @@ export class PrefetchBudget {
     this.#bytes = bytes;
   }
 
-  /** Windows that a file of `size` bytes may have in flight now, and the size of its next one in bytes. */
-  share(size: number): { windows: number; windowSize: number } {
+  /**
+   * Windows that a file of `size` bytes may have in flight now, and the size of its next one in bytes.
+   * @param read bytes of it asked for so far: windows begin small, so that a process killed soon has not fetched much for
+   *   nothing.
+   */
+  share(size: number, read = size): { windows: number; windowSize: number } {
     const files = Math.max(1, this.#files);
     const windows = Math.min(4, Math.max(2, Math.floor(connections / files)));
-    const largest = Math.min(largestWindow, this.#bytes / (files * windows), size / 32);
+    const largest = Math.min(largestWindow, this.#bytes / (files * windows), size / 32, read / 16);
     return { windows, windowSize: Math.max(mib, Math.floor(largest)) };
   }
 

@@ -49,7 +49,7 @@ async function snapshotOf(
 ): Promise<Snapshot & { gated: boolean }> {
   const info = await resolveRevision(hub, model, revision, signal);
   const files: ModelFile[] = [];
-  const fetch = hubFetch(hub, `the files of ${model} at ${info.sha.slice(0, 12)}`, signal);
+  const fetch = hubFetch(hub, `the files of ${model} at ${info.sha.slice(0, 12)}`, Array.isArray, signal);
   for await (const entry of listFiles({
     repo: { type: 'model', name: model },
     revision: info.sha,
@@ -85,7 +85,7 @@ async function resolveRevision(
   signal: AbortSignal | undefined,
 ): Promise<ResolvedRevision> {
   const ask = async (rev: string): Promise<ResolvedRevision> => {
-    const fetch = hubFetch(hub, `${model} at revision ${rev}`, signal);
+    const fetch = hubFetch(hub, `${model} at revision ${rev}`, hasCommit, signal);
     const info = await modelInfo({
       name: model,
       revision: rev,
@@ -93,7 +93,6 @@ async function resolveRevision(
       hubUrl: hub.endpoint,
       fetch,
     });
-    if (!/^[0-9a-f]{40}$/.test(info.sha ?? '')) throw nonsense(`${model} at ${rev} has no commit`);
     return { sha: info.sha, gated: info.gated, cardData: info.cardData };
   };
   try {
@@ -107,6 +106,11 @@ async function resolveRevision(
   }
 }
 
+function hasCommit(document: unknown): boolean {
+  const sha = (document as { sha?: unknown } | null | undefined)?.sha;
+  return typeof sha === 'string' && /^[0-9a-f]{40}$/.test(sha);
+}
+
 /** The commit of the default branch that starts so; the hub's API takes whole ones only. */
 async function findCommit(
   hub: Hub,
@@ -116,7 +120,7 @@ async function findCommit(
 ): Promise<string | undefined> {
   const found: string[] = [];
   let searched = 0;
-  const fetch = hubFetch(hub, `the commits of ${model}`, signal);
+  const fetch = hubFetch(hub, `the commits of ${model}`, Array.isArray, signal);
   for await (const commit of listCommits({
     repo: { type: 'model', name: model },
     batchSize: 1000,

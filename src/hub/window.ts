@@ -4,6 +4,11 @@ import { Patience, type PatienceOptions } from '../http/retry.ts';
 import { type FileLocation, listedOtherwise } from './file-location.ts';
 import type { ModelFile } from './model-file.ts';
 
+/** Fewer bytes than that are no progress: what always breaks off after a few would never be given up. */
+const leastProgress = 64 * 1024;
+/** A range that was ignored is asked for so many times more: reading from the file's start instead may cost all of it. */
+const rangesInsistedOn = 2;
+
 /** A server that answers a range with the whole file: it can be read from its start only. */
 export class RangeIgnored extends Error {
   readonly #answer: HttpResponse;
@@ -46,12 +51,22 @@ export async function readWindow(
 ): Promise<void> {
   const patience = new Patience(options);
   let at = from;
+  let progressAt = from;
+  let ignored = 0;
   while (at < to) {
     try {
       const answer = await location.get(at, to, signal);
       const fault = faultOf(answer, file, at);
       if (fault) {
         await answer.discard();
+        if (
+          fault instanceof RangeIgnored &&
+          ignored < rangesInsistedOn &&
+          patience.failures < options.limit
+        ) {
+          ignored += 1;
+          throw fault.asFailure();
+        }
         throw fault;
       }
       await answer.each((chunk) => {
@@ -60,7 +75,10 @@ export async function readWindow(
         // More than was asked for: what is needed is here, the rest is not waited for.
         if (piece.length === 0) return false;
         at += piece.length;
-        patience.progress();
+        if (at - progressAt >= leastProgress) {
+          progressAt = at;
+          patience.progress();
+        }
         return sink(piece);
       });
       if (at < to) throw endedEarly(answer, file, at);

@@ -5,9 +5,9 @@ import type { Digest } from '../oci/digest.ts';
 import { type LayerPlan, layerSize } from './layer.ts';
 
 /** Bytes between two checkpoints: as much is read again, at most, when a transfer goes on from the one before. */
-const checkpointEvery = 4 * 1024 * 1024;
+const checkpointEvery = 1024 * 1024;
 /** The newest ones are all kept; of older ones every power of two: a registry may have kept less than it was sent. */
-const newestKept = 8;
+const newestKept = 16;
 
 /** Both hashes of a layer as they stood at `offset` (of the layer; a multiple of 64 bytes). */
 export interface Checkpoint {

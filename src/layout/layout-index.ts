@@ -1,8 +1,8 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { type FileHandle, open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import pLimit from 'p-limit';
-import writeFileAtomic from 'write-file-atomic';
 import { Lock } from '../disk/lock.ts';
+import { replaceFile, sweepTemporary } from '../disk/replace-file.ts';
 import { BoxcarError } from '../errors.ts';
 import { type Descriptor, mediaTypes } from '../oci/descriptor.ts';
 import { isDigest } from '../oci/digest.ts';
@@ -31,11 +31,14 @@ export class LayoutIndex {
 
   async prepare(): Promise<void> {
     await this.#read();
-    await writeFile(this.#layout, layoutVersion, { flag: 'wx', mode: 0o644 }).catch(
-      (error: NodeJS.ErrnoException) => {
-        if (error.code !== 'EEXIST') throw error;
-      },
-    );
+    const file = await open(this.#layout, 'a+', 0o644);
+    try {
+      // Whoever was killed while making it has left it empty.
+      if ((await file.readFile('utf8')).trim() === '')
+        await this.exclusively(() => begin(file), this.#layout);
+    } finally {
+      await file.close();
+    }
   }
 
   /** The manifest that a tag or a digest names. */
@@ -48,14 +51,22 @@ export class LayoutIndex {
 
   /** Points a tag to a manifest; other entries stay. Safe against other processes that do the same. */
   tag(tag: string, descriptor: Descriptor): Promise<void> {
+    return this.exclusively(async () => {
+      const index = await this.#read();
+      const others = index.manifests.filter((entry) => entry.annotations?.[refName] !== tag);
+      const entry = { ...descriptor, annotations: { [refName]: tag } };
+      const text = JSON.stringify({ ...index, manifests: [...others, entry] }, undefined, 2);
+      await replaceFile(this.#path, text, 0o644);
+    }, this.#path);
+  }
+
+  /** Does `work` on a file of the layout while nobody else does any, and removes what dead processes have left of it. */
+  exclusively<T>(work: () => Promise<T>, path: string): Promise<T> {
     return this.#one(async () => {
       const lock = await Lock.wait(this.#layout);
       try {
-        const index = await this.#read();
-        const others = index.manifests.filter((entry) => entry.annotations?.[refName] !== tag);
-        const entry = { ...descriptor, annotations: { [refName]: tag } };
-        const text = JSON.stringify({ ...index, manifests: [...others, entry] }, undefined, 2);
-        await writeFileAtomic(this.#path, text, { fsync: true, mode: 0o644 });
+        await sweepTemporary(path);
+        return await work();
       } finally {
         await lock.release();
       }
@@ -81,4 +92,15 @@ export class LayoutIndex {
       hint: 'give another directory, or repair or remove that file',
     });
   }
+}
+
+async function isEmpty(file: FileHandle): Promise<boolean> {
+  return (await file.stat()).size === 0;
+}
+
+async function begin(file: FileHandle): Promise<void> {
+  // Another process may have been sooner.
+  if (!(await isEmpty(file))) return;
+  await file.writeFile(layoutVersion);
+  await file.sync();
 }

@@ -1,13 +1,11 @@
-import { createHash, randomUUID } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { type FileHandle, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
-import { pipeline } from 'node:stream/promises';
-import writeFileAtomic from 'write-file-atomic';
+import { mkdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { basename, join, resolve } from 'node:path';
+import { replaceFile } from '../disk/replace-file.ts';
 import { BoxcarError } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { type Digest, digestOf } from '../oci/digest.ts';
 import { LayoutIndex } from './layout-index.ts';
+import { PartialFile } from './partial-file.ts';
 
 /** What is written: as an upload to a registry takes it. */
 interface BlobBody {
@@ -16,12 +14,22 @@ interface BlobBody {
   digest(): Digest;
 }
 
+interface SavedBlob {
+  location: string;
+  offset: number;
+  digest?: Digest;
+}
+
 interface BlobOptions {
-  saved?: { location: string; offset: number } | undefined;
-  onSaved?: (saved: { location: string; offset: number } | undefined) => void;
+  saved?: SavedBlob | undefined;
+  onSaved?: (saved: SavedBlob | undefined) => Promise<void> | undefined | void;
   onOffset?: (offset: number) => void;
+  onRetry?: (notice: { error: BoxcarError; attempt: number; of: number; delayMs: number }) => void;
   stop: AbortSignal;
 }
+
+/** A blob whose bytes were wrong is written once more from its first byte: the way may have been at fault. */
+const freshStarts = 1;
 
 /** An OCI image layout directory (image-spec, image-layout.md), as a target. */
 export class Layout {
@@ -66,54 +74,80 @@ export class Layout {
    * @throws BoxcarError `content-mismatch`; the reason of `stop` when stopped.
    */
   async upload(body: BlobBody, options: BlobOptions): Promise<Digest> {
-    const saved = options.saved?.location;
-    const path =
-      saved && isPartial(saved) ? join(this.directory, saved) : join(this.directory, partialName());
+    const { saved } = options;
+    // The process before may have ended between the two names.
+    if (saved?.digest && (await this.hasBlob(saved.digest))) return saved.digest;
     return this.#onDisk(async () => {
-      const file = await open(path, 'a', 0o644);
+      const partial = await this.#partial(options);
       try {
-        return await this.#write(file, path, body, options);
+        return await this.#write(partial, body, options);
       } finally {
-        await file.close().catch(() => {});
+        await partial.file.close().catch(() => {});
       }
     });
   }
 
-  async #write(file: FileHandle, path: string, body: BlobBody, options: BlobOptions): Promise<Digest> {
-    const location = path.slice(this.directory.length + 1);
+  async #partial({ saved, onSaved }: BlobOptions): Promise<PartialFile> {
+    const left = saved && (await PartialFile.reopen(this.directory, saved.location));
+    if (left) return left;
+    const name = PartialFile.newName();
+    // Before it is there: whoever is killed leaves no file that nobody knows of.
+    await onSaved?.({ location: name, offset: 0 });
+    return PartialFile.create(this.directory, name);
+  }
+
+  async #write(partial: PartialFile, body: BlobBody, options: BlobOptions): Promise<Digest> {
+    const { onSaved, onRetry, stop } = options;
+    const location = basename(partial.path);
+    for (let attempt = 1; ; attempt++) {
+      try {
+        const resumed = await this.#append(partial, body, options);
+        const digest = body.digest();
+        await partial.file.sync();
+        if (resumed && (await partial.digest()) !== digest) throw altered(partial.path);
+        await onSaved?.({ location, offset: body.size, digest });
+        await rename(partial.path, this.#blob(digest));
+        onSaved?.(undefined);
+        return digest;
+      } catch (error) {
+        if (stop.aborted || !(error instanceof BoxcarError) || !isWrong(error)) throw error;
+        await partial.file.truncate(0);
+        if (attempt <= freshStarts) {
+          onRetry?.({ error, attempt, of: freshStarts, delayMs: 0 });
+          continue;
+        }
+        await rm(partial.path, { force: true });
+        onSaved?.(undefined);
+        throw error;
+      }
+    }
+  }
+
+  /** Brings what is missing. @returns whether there was something already. */
+  async #append({ file, path }: PartialFile, body: BlobBody, options: BlobOptions): Promise<boolean> {
+    const { onSaved, onOffset, stop } = options;
+    const location = basename(path);
     let offset = (await file.stat()).size;
     if (offset > body.size) {
       offset = 0;
       await file.truncate(0);
     }
     const resumed = offset > 0;
-    options.onSaved?.({ location, offset });
-    options.onOffset?.(offset);
-    for await (const piece of body.open(offset, options.stop)) {
+    onSaved?.({ location, offset });
+    onOffset?.(offset);
+    for await (const piece of body.open(offset, stop)) {
       await file.writeFile(piece);
       offset += piece.length;
-      options.onSaved?.({ location, offset });
-      options.onOffset?.(offset);
+      onSaved?.({ location, offset });
+      onOffset?.(offset);
     }
-    if (options.stop.aborted) throw options.stop.reason;
-    try {
-      const digest = body.digest();
-      await file.sync();
-      if (resumed && (await digestOfFile(path)) !== digest) throw damaged(path);
-      await rename(path, this.#blob(digest));
-      options.onSaved?.(undefined);
-      return digest;
-    } catch (error) {
-      await rm(path, { force: true });
-      options.onSaved?.(undefined);
-      throw error;
-    }
+    if (stop.aborted) throw stop.reason;
+    return resumed;
   }
 
   async putBlob(bytes: Buffer): Promise<void> {
-    await this.#onDisk(() =>
-      writeFileAtomic(this.#blob(digestOf(bytes)), bytes, { fsync: true, mode: 0o644 }),
-    );
+    const path = this.#blob(digestOf(bytes));
+    await this.#onDisk(() => this.#index.exclusively(() => replaceFile(path, bytes, 0o644), path));
   }
 
   async manifest(
@@ -155,24 +189,12 @@ export class Layout {
   }
 }
 
-const partialPattern = /^\.boxcar-[0-9a-f-]{36}\.partial$/;
-
-function partialName(): string {
-  return `.boxcar-${randomUUID()}.partial`;
+/** Neither the hub nor the disk is at fault for good: from its first byte the blob may be right. */
+function isWrong({ code }: BoxcarError): boolean {
+  return code === 'content-mismatch' || code === 'registry-failed';
 }
 
-/** A state file may have been altered: only a name of ours, inside the directory, is written to. */
-function isPartial(location: string): boolean {
-  return partialPattern.test(location);
-}
-
-async function digestOfFile(path: string): Promise<Digest> {
-  const hash = createHash('sha256');
-  await pipeline(createReadStream(path, { highWaterMark: 1024 * 1024 }), hash);
-  return `sha256:${hash.digest('hex')}`;
-}
-
-function damaged(path: string): BoxcarError {
+function altered(path: string): BoxcarError {
   return new BoxcarError(`the unfinished file ${path} was altered on the disk`, {
     code: 'registry-failed',
     side: 'local',

@@ -84,7 +84,9 @@ function parseLayout(text: string): TargetReference {
 }
 
 function malformed(text: string, why: string): BoxcarError {
-  return new BoxcarError(`not a target: ${JSON.stringify(text)}: ${why}`, {
+  // A login in it is not repeated: it is refused because of that, as often as not.
+  const shown = (words: string) => words.replace(/[^\s/"@]*:[^\s"@]*@/g, '');
+  return new BoxcarError(`not a target: ${JSON.stringify(shown(text))}: ${shown(why)}`, {
     code: 'usage',
     side: 'local',
     hint: 'write registry[:port]/repository[:tag], or oci:DIRECTORY[:tag]',

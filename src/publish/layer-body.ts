@@ -9,12 +9,20 @@ export class LayerBody {
   waitedMs = 0;
   readonly #plan: LayerPlan;
   readonly #openFile: OpenFile;
+  readonly #onSkipped: () => void;
   #digest: LayerDigest;
 
-  constructor(plan: LayerPlan, checkpoints: Checkpoint[], openFile: OpenFile) {
+  /** @param onSkipped told of every piece that is read again for its hash: there may be new checkpoints. */
+  constructor(
+    plan: LayerPlan,
+    checkpoints: Checkpoint[],
+    openFile: OpenFile,
+    onSkipped: () => void = () => {},
+  ) {
     this.size = layerSize(plan);
     this.#plan = plan;
     this.#openFile = openFile;
+    this.#onSkipped = onSkipped;
     this.#digest = new LayerDigest(plan, checkpoints);
   }
 
@@ -38,6 +46,7 @@ export class LayerBody {
         const before = digest.offset;
         digest.update(piece);
         if (digest.offset > from) yield before >= from ? piece : piece.subarray(from - before);
+        else this.#onSkipped();
       }
     } finally {
       void source.return(undefined).catch(() => {});

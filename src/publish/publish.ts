@@ -41,6 +41,8 @@ export async function publish(job: Publish): Promise<PublishResult> {
       const layers = await settleLayers(job, state, stopping);
       const digests = layers.map(({ digest }) => digest);
       stopping.stop.throwIfAborted();
+      // Another publish may have tagged its image meanwhile.
+      await manifestThere(job, stopping.stop);
       const digest = await commitImage(job.target, job.plan, digests, job.tags, job.emit, stopping.kill);
       return finish(job, layers, digest, started);
     } finally {
@@ -53,12 +55,18 @@ export async function publish(job: Publish): Promise<PublishResult> {
 
 /** Looks at the tag before any byte moves: the same image there is a publish done, another one is refused. */
 async function sameImageThere(
-  { plan, target, tags: [tag, ...others], force, workers, emit }: Publish,
+  job: Publish,
   signal: AbortSignal,
 ): Promise<{ layers: Transferred[]; digest: Digest } | undefined> {
-  const there = force ? undefined : await target.manifest(tag, signal);
+  const {
+    plan,
+    target,
+    tags: [tag, ...others],
+    workers,
+    emit,
+  } = job;
+  const there = await manifestThere(job, signal);
   const digests = there && digestsOfSameImage(plan, there.bytes);
-  if (there && !digests) throw tagTaken(target.imageRef(tag), there.bytes);
   const reused = digests ? plan.layers.length : 0;
   emit({
     type: 'planned',
@@ -74,6 +82,16 @@ async function sameImageThere(
   for (const result of layers) emit({ type: 'layer-done', result, source: `:${tag}` });
   await tagExisting(target, { ...there, mediaType: mediaTypes.manifest }, others, emit, signal);
   return { layers, digest: there.digest };
+}
+
+/** The manifest that has the tag already. @throws BoxcarError `tag-exists` when it is another one, which is not moved unasked. */
+async function manifestThere(
+  { plan, target, tags: [tag], force }: Publish,
+  signal: AbortSignal,
+): Promise<{ digest: Digest; bytes: Buffer } | undefined> {
+  const there = force ? undefined : await target.manifest(tag, signal);
+  if (there && !digestsOfSameImage(plan, there.bytes)) throw tagTaken(target.imageRef(tag), there.bytes);
+  return there;
 }
 
 /** Every layer, in the plan's order, brought into the target: as many at a time as there are workers, large ones first. */

@@ -10,8 +10,8 @@ import type { Target } from './target.ts';
  * file by content id, and a manifest made of the plan with its layers' digests has its bytes.
  */
 export function digestsOfSameImage(plan: Plan, manifest: Buffer): Digest[] | undefined {
-  const digests = layersOf(manifest).map(({ digest }) => digest);
-  if (digests.length !== plan.layers.length || !digests.every((digest) => isDigest(digest))) return undefined;
+  const digests = layersOf(manifest).map((layer) => layer?.digest);
+  if (digests.length !== plan.layers.length || !digests.every(isDigestText)) return undefined;
   const same = modelcarImage(plan, digests).manifest.descriptor.digest === digestOf(manifest);
   return same ? digests : undefined;
 }
@@ -33,15 +33,24 @@ export async function finishedEarlier(
 export function revisionOf(manifest: Buffer): string | undefined {
   const document = parse(manifest);
   const revision = document.annotations?.['org.opencontainers.image.revision'];
-  return document.annotations?.[annotations.prefix] === undefined ? undefined : revision;
+  // Anybody's manifest: what is no commit is not repeated.
+  const isCommit = typeof revision === 'string' && /^[0-9a-f]{40}$/.test(revision);
+  return document.annotations?.[annotations.prefix] === undefined || !isCommit ? undefined : revision;
 }
 
-function layersOf(manifest: Buffer): Descriptor[] {
+function isDigestText(value: unknown): value is Digest {
+  return typeof value === 'string' && isDigest(value);
+}
+
+function layersOf(manifest: Buffer): (Descriptor | null)[] {
   const { layers } = parse(manifest);
   return Array.isArray(layers) ? layers : [];
 }
 
-function parse(manifest: Buffer): { layers?: Descriptor[]; annotations?: Record<string, string> } {
+function parse(manifest: Buffer): {
+  layers?: (Descriptor | null)[];
+  annotations?: Record<string, unknown> | null;
+} {
   try {
     return JSON.parse(manifest.toString('utf8')) ?? {};
   } catch {

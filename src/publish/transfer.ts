@@ -55,7 +55,7 @@ export async function transferLayer(plan: LayerPlan, context: TransferContext): 
     },
     onRetry: onRetry('hub'),
   });
-  const body = new LayerBody(plan, saved?.checkpoints ?? [], openFile);
+  const body = new LayerBody(plan, saved?.checkpoints ?? [], openFile, () => remember());
   const remembered: LayerState = { contentId, size, checkpoints: [] };
   const remember = () => {
     remembered.checkpoints = body.checkpoints;

@@ -1,5 +1,5 @@
 import type { BoxcarError } from '../errors.ts';
-import { type HttpResponse, statusError } from '../http/client.ts';
+import { type HttpResponse, header, statusError } from '../http/client.ts';
 
 export interface RegistryErrorContext {
   repository: string;
@@ -21,8 +21,7 @@ export async function registryError(
   const words = answer.facts.answer ?? '';
   const as = (message: string, options: object) =>
     statusError('registry', answer, message, { ...options, ...overrides });
-  // GHCR limits the rate with a 403: oras-project and ocx-sh threads of registries.md.
-  if ((status === 403 || status === 429) && (status === 429 || /rate limit|too many/i.test(words))) {
+  if (status === 429 || (status === 403 && limitsRate(answer))) {
     return as(`${what}: it limits the rate of requests`, { transient: true });
   }
   if ((status === 401 || status === 403) && !elsewhere) {
@@ -44,4 +43,14 @@ export async function registryError(
     });
   }
   return error;
+}
+
+/**
+ * Whether a 403 limits the rate: GHCR's does (oras-project and ocx-sh threads of registries.md), in its words or, to a HEAD,
+ * in its fields alone (docs.github.com, "Best practices for using the REST API").
+ */
+function limitsRate({ headers, facts }: HttpResponse): boolean {
+  const waits =
+    header(headers, 'retry-after') !== undefined || header(headers, 'x-ratelimit-remaining') === '0';
+  return waits || /rate limit|too many/i.test(facts.answer ?? '');
 }

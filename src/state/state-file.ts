@@ -1,13 +1,20 @@
 import { createHash } from 'node:crypto';
-import { access, constants, mkdir, readFile, rename } from 'node:fs/promises';
+import { access, constants, mkdir, rm } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
-import writeFileAtomic from 'write-file-atomic';
 import { Lock } from '../disk/lock.ts';
-import { type LayerState, type PublishState, type StateIdentity, stateFault } from './state-schema.ts';
+import { replaceFile, replaceFileNow, sweepTemporary } from '../disk/replace-file.ts';
+import { readState, syncedCopy } from './read-state.ts';
+import type { LayerState, PublishState, StateIdentity } from './state-schema.ts';
 
-/** Times between two writes, in ms: a slow disk gets more than the shortest, a killed process loses at most the longest. */
-const writeEveryMs = { shortest: 100, longest: 1000 };
+/** Longest time between a change and its write, in ms: what a killed process loses. */
+const writeEveryMs = 100;
+/** A layer that has come so many bytes further is written sooner, as a killed process would read them again. */
+const writeEveryBytes = 2 * 1024 * 1024;
+/** Writes block the process: they take one part in so many of its time, at most. A slow disk gets fewer of them. */
+const restFactor = 20;
+/** How often a copy is made that survives the machine's end, too, in ms. */
+const syncEveryMs = 1000;
 
 /** Where the state of a publish is kept unless the user says otherwise (XDG Base Directory Specification). */
 export function defaultStatePath(identity: StateIdentity, env: NodeJS.ProcessEnv): string {
@@ -20,16 +27,25 @@ export function defaultStatePath(identity: StateIdentity, env: NodeJS.ProcessEnv
   return join(base, 'boxcar', `${name}-${identity.commit.slice(0, 12)}-${key}.json`);
 }
 
-/** The state of one publish, in memory and, as far as the disk allows, in a file that survives the process. */
+/**
+ * The state of one publish, in memory and, as far as the disk allows, in a file that survives the process. It is written
+ * often and without waiting for the disk; a synced copy beside it follows, for the machine's end.
+ */
 export class StateFile {
   readonly path: string;
   readonly #state: PublishState;
   readonly #lock: Lock;
   readonly #onFailure: (message: string) => void;
-  #dirty = false;
-  #lastWriteMs = 0;
+  /** Bytes of each layer that the file knows to be hashed. */
+  readonly #written = new Map<string, number>();
+  #dirty = true;
+  #wroteAt = 0;
+  /** Of the two newest writes: one slow one, the first of the process for example, says nothing. */
+  #tookMs: [number, number] = [0, 0];
+  #syncedAt = performance.now();
+  #syncing: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
-  #writing: Promise<void> = Promise.resolve();
+  #failed = false;
 
   private constructor(path: string, state: PublishState, lock: Lock, onFailure: (message: string) => void) {
     this.path = path;
@@ -41,9 +57,9 @@ export class StateFile {
   /**
    * Opens or begins the state at `path`, locked against other processes. A file that is not this publish's, damaged, or
    * of a newer boxcar is kept beside under another name.
-   * @param onNotice told what was found amiss; a disk that fails later is told too, once.
+   * @param onNotice told what was found amiss; a disk that fails, now or later, is told too, once.
    * @returns `undefined` when another process has it.
-   * @throws the system's error when the path cannot be written.
+   * @throws the system's error when there can be no file at the path.
    */
   static async open(
     path: string,
@@ -59,10 +75,11 @@ export class StateFile {
       return undefined;
     }
     try {
-      const state = await read(path, identity, onNotice);
+      for (const each of [path, syncedCopy(path)]) await sweepTemporary(each);
+      const state = await readState(path, identity, onNotice);
       const file = new StateFile(path, state, lock, onNotice);
       // Shows at once whether the disk takes it, before there is progress to lose.
-      await file.#write();
+      file.flush();
       return file;
     } catch (error) {
       await lock.release().catch(() => {});
@@ -74,42 +91,53 @@ export class StateFile {
     return this.#state.layers[name];
   }
 
-  /** Remembers; the file follows soon ({@link writeEveryMs}). */
+  /** Remembers; the file follows soon. */
   set(name: string, layer: LayerState): void {
     this.#state.layers[name] = layer;
     this.#dirty = true;
-    const { shortest, longest } = writeEveryMs;
-    const pause = Math.min(longest, Math.max(shortest, 5 * this.#lastWriteMs));
-    this.#timer ??= setTimeout(() => this.#writeSoon(), pause);
+    const rest = restFactor * Math.min(...this.#tookMs);
+    this.#timer ??= setTimeout(() => this.flush(), Math.max(writeEveryMs, rest));
+    if (hashed(layer) - (this.#written.get(name) ?? 0) < writeEveryBytes) return;
+    if (performance.now() - this.#wroteAt >= rest) this.flush();
   }
 
   /** Writes what is not yet written. */
-  async flush(): Promise<void> {
+  flush(): void {
     clearTimeout(this.#timer);
-    this.#writeSoon();
-    await this.#writing;
+    this.#timer = undefined;
+    if (!this.#dirty) return;
+    const start = performance.now();
+    const text = `${JSON.stringify(this.#state)}\n`;
+    try {
+      replaceFileNow(this.path, text, 0o600);
+      this.#dirty = false;
+      for (const [name, layer] of Object.entries(this.#state.layers)) this.#written.set(name, hashed(layer));
+    } catch (error) {
+      this.#fail(error as Error);
+    }
+    this.#wroteAt = performance.now();
+    this.#tookMs = [this.#tookMs[1], this.#wroteAt - start];
+    if (!this.#syncing && this.#wroteAt - this.#syncedAt >= syncEveryMs) this.#syncing = this.#sync(text);
   }
 
+  /** Writes everything, for good. */
   async close(): Promise<void> {
-    await this.flush();
+    this.flush();
+    await this.#syncing;
+    await replaceFile(this.path, `${JSON.stringify(this.#state)}\n`, 0o600).catch((error) =>
+      this.#fail(error),
+    );
+    await rm(syncedCopy(this.path), { force: true }).catch(() => {});
     await this.#lock.release();
   }
 
-  #writeSoon(): void {
-    this.#writing = this.#writing.then(async () => {
-      this.#timer = undefined;
-      if (this.#dirty) await this.#write().catch((error: Error) => this.#fail(error));
-    });
+  async #sync(text: string): Promise<void> {
+    // What fails here fails in the file itself, too, and is told there.
+    await replaceFile(syncedCopy(this.path), text, 0o600).catch(() => {});
+    this.#syncedAt = performance.now();
+    this.#syncing = undefined;
   }
 
-  async #write(): Promise<void> {
-    this.#dirty = false;
-    const start = performance.now();
-    await writeFileAtomic(this.path, `${JSON.stringify(this.#state)}\n`, { mode: 0o600, fsync: true });
-    this.#lastWriteMs = performance.now() - start;
-  }
-
-  #failed = false;
   #fail(error: Error): void {
     if (!this.#failed)
       this.#onFailure(`the state file ${this.path} cannot be written (${error.message}): going on without`);
@@ -117,53 +145,6 @@ export class StateFile {
   }
 }
 
-async function read(
-  path: string,
-  identity: StateIdentity,
-  onNotice: (message: string) => void,
-): Promise<PublishState> {
-  const fresh: PublishState = { version: 1, ...identity, layers: Object.create(null) };
-  const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return undefined;
-    throw error;
-  });
-  if (text === undefined) return fresh;
-  const found = understand(text, identity);
-  if (!('fault' in found)) return { ...found, layers: Object.assign(Object.create(null), found.layers) };
-  const kept = await keepBeside(path, found.kind);
-  onNotice(`the state file ${path} ${found.fault}: starting a new one, the old one is kept as ${kept}`);
-  return fresh;
-}
-
-function understand(text: string, identity: StateIdentity): PublishState | { kind: string; fault: string } {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    return { kind: 'damaged', fault: 'is damaged (no JSON)' };
-  }
-  const version = (value as { version?: unknown } | null)?.version;
-  if (typeof version === 'number' && version > 1) {
-    return { kind: 'newer', fault: `was written by a newer boxcar (version ${version} of its format)` };
-  }
-  const fault = stateFault(value);
-  if (fault) return { kind: 'damaged', fault: `is damaged (${fault})` };
-  const state = value as PublishState;
-  const other = (['model', 'commit', 'target'] as const).find((key) => state[key] !== identity[key]);
-  return other
-    ? { kind: 'foreign', fault: `belongs to another publish (its ${other} is ${state[other]})` }
-    : state;
-}
-
-async function keepBeside(path: string, kind: string): Promise<string> {
-  for (let n = 1; ; n++) {
-    const kept = n === 1 ? `${path}.${kind}` : `${path}.${kind}-${n}`;
-    const taken = await access(kept).then(
-      () => true,
-      () => false,
-    );
-    if (taken) continue;
-    await rename(path, kept);
-    return kept;
-  }
+function hashed({ checkpoints }: LayerState): number {
+  return checkpoints?.at(-1)?.offset ?? 0;
 }

@@ -41,6 +41,10 @@ const refused: [paths: string[], why: RegExp][] = [
   [['.wh.config.json'], /whiteout/],
   [['a/.wh..wh..opq'], /whiteout/],
   [['a/.wh.b/c'], /whiteout/],
+  [['x'.repeat(256)], /more than 255 bytes/],
+  [['ü'.repeat(128)], /more than 255 bytes/],
+  [[`${'x/'.repeat(33)}x`], /more than 32 directories deep/],
+  [['x/'.repeat(500_000)], /more than 3072 characters/],
   // As UTF-8 both are the replacement character: one file.
   [['a\ud800'], /Unicode/],
 ];
@@ -65,8 +69,13 @@ test('pathFault tells of one path', () => {
   assert.equal(pathFault('/a'), 'is absolute');
 });
 
+test('more files than any manifest can name are a matter of options', () => {
+  const paths = Array.from({ length: 20_001 }, (_, i) => `${i}`);
+  assert.throws(() => checkPaths(paths), { code: 'usage', hint: /--include/ });
+});
+
 test('many paths are checked in a moment', () => {
   const started = process.cpuUsage();
-  checkPaths(Array.from({ length: 50_000 }, (_, i) => `a/b/c/d/e/f/${i}`));
+  checkPaths(Array.from({ length: 20_000 }, (_, i) => `a/b/c/d/e/f/${i}`));
   assert.ok(process.cpuUsage(started).user < 2_000_000);
 });

@@ -30,6 +30,10 @@ describe('the wait that a server asks for', () => {
   for (const [headers, expected] of cases) {
     test(JSON.stringify(headers), () => assert.equal(retryAfter(headers, now), expected));
   }
+  test('a date is by the clock of the server that names it, however wrong', () => {
+    const headers = { 'retry-after': 'Thu, 01 Jan 1970 00:01:30 GMT', date: 'Thu, 01 Jan 1970 00:01:00 GMT' };
+    assert.equal(retryAfter(headers), 30_000);
+  });
 });
 
 describe('the wait before a retry', () => {

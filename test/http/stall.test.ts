@@ -4,6 +4,7 @@ import { describe, type TestContext, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { BoxcarError } from '../../src/errors.ts';
 import type { HttpClient } from '../../src/http/client.ts';
+import { StallWatch } from '../../src/http/stall.ts';
 import { clientFor, serve } from './clients.ts';
 
 // The one place that waits on purpose: silence has a length. It is many times shorter or longer than the limit.
@@ -164,4 +165,15 @@ describe('a stop', () => {
 
     await assert.rejects(http.request({ method: 'GET', url, signal: AbortSignal.abort(reason) }), isReason);
   });
+});
+
+test('a process that was stopped reads what came meanwhile before it speaks of silence', async () => {
+  const watch = new StallWatch(50);
+  const signal = watch.waiting();
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1200);
+  await new Promise((resolve) => setImmediate(resolve));
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(signal.aborted, false);
+  await once(signal, 'abort');
+  watch.done();
 });

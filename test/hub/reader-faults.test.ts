@@ -45,6 +45,23 @@ describe('the file comes whole although', () => {
     }
   });
 
+  test('the store that the hub names is dead: the hub is asked for another', async (t) => {
+    const { reader, truth, server, asked } = await readerFor(t, { limit: 3 });
+    const headers = { location: 'http://127.0.0.1:9/signed' };
+    server.faults.push({ match: { origin: 'hub' }, action: { kind: 'headers', headers } });
+    assert.ok((await readAll(reader)).equals(truth));
+    assert.equal(asked('hub').length, 2);
+  });
+
+  test('a range ignored once costs that request, not the file from its start', async (t) => {
+    const { reader, truth, server } = await readerFor(t, { size: 8 * mib });
+    server.faults.push({ match: { ...store, range: /=6291456-/ }, action: { kind: 'ignore-range' } });
+    assert.ok((await readAll(reader)).equals(truth));
+    const starts = server.requests.filter(({ range, origin }) => origin === 'cdn' && /=0-/.test(range ?? ''));
+    assert.equal(starts.length, 1);
+    assert.equal(server.faults.length, 0);
+  });
+
   test('every answer is cut: progress makes it patient', async (t) => {
     const { reader, truth, server, retries } = await readerFor(t, { size: 3 * mib, limit: 1 });
     server.faults.push({ match: store, times: Infinity, action: { kind: 'cut', after: 150_000 } });
@@ -136,6 +153,11 @@ describe('the file is refused because', () => {
       const error = await failure(t, action);
       assert.deepEqual([error.code, error.side], ['hub-failed', 'hub']);
     }
+  });
+
+  test('it always breaks off after a few bytes: those are no progress', async (t) => {
+    const error = await failure(t, { kind: 'cut', after: 10 });
+    assert.match(error.message, /closed|ended at byte 30/);
   });
 
   test('it is always gzipped', async (t) => {

@@ -127,7 +127,7 @@ describe('a revision', () => {
     for (const revision of ['nothing', 'ffff', 'f'.repeat(40)]) {
       const error = await failure(t, 'acme/tiny', revision);
       assert.deepEqual([error.code, error.exitCode], ['not-found', 4], revision);
-      assert.match(error.message, new RegExp(`acme/tiny at revision ${revision}: no such revision`));
+      assert.match(error.message, new RegExp(`no such revision: acme/tiny at revision ${revision}`));
     }
   });
 
@@ -214,7 +214,7 @@ describe('a hub that makes no sense', () => {
 
   test('a model without a commit', async (t) => {
     const error = await spoiled(t, /\/revision\//, '{"id":"acme/tiny","sha":"main"}');
-    assert.equal(error.code, 'content-mismatch');
+    assert.equal(error.code, 'hub-failed');
   });
 
   test('one that fails a while is asked again, one that always fails is given up', async (t) => {

@@ -6,7 +6,7 @@ import { type Checkpoint, LayerDigest } from '../../src/layer/layer-digest.ts';
 import { fakeBytes, layerOf } from './plans.ts';
 
 const mib = 1024 * 1024;
-const every = 4 * mib;
+const every = mib;
 const chain = 'ab'.repeat(32);
 
 /** The offsets of the checkpoints after so many bytes, without the work: the hash only counts. */
@@ -32,17 +32,17 @@ async function offsetsAfter(bytes: number): Promise<number[]> {
 }
 
 describe('thinning', () => {
-  test('a layer of 1 TB keeps the newest eight and one in each power of two', async () => {
-    const offsets = await offsetsAfter(1e12);
-    assert.ok(offsets.length > 16 && offsets.length <= 8 + 19, `${offsets.length} are kept`);
+  test('a layer of 250 GB keeps the newest sixteen and one in each power of two', async () => {
+    const offsets = await offsetsAfter(250e9);
+    assert.ok(offsets.length > 24 && offsets.length <= 16 + 19, `${offsets.length} are kept`);
     assert.ok(offsets.every((offset, i) => i === 0 || offset > (offsets[i - 1] as number)));
   });
 
-  test('the newest eight are all there', async () => {
+  test('the newest sixteen are all there', async () => {
     const offsets = await offsetsAfter(1000 * every);
     assert.deepEqual(
-      offsets.slice(-8),
-      Array.from({ length: 8 }, (_, i) => (993 + i) * every),
+      offsets.slice(-16),
+      Array.from({ length: 16 }, (_, i) => (985 + i) * every),
     );
   });
 

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { BoxcarError } from '../../src/errors.ts';
 import { Layout } from '../../src/layout/layout.ts';
+import { PartialFile } from '../../src/layout/partial-file.ts';
 import { tempDir } from '../support/temp-dir.ts';
 import { Body, type Saved } from './bodies.ts';
 
@@ -31,7 +32,10 @@ async function interrupted(t: TestContext): Promise<{ directory: string; body: B
   let saved: Saved | undefined;
   body.limit = 500_000;
   const layout = await layoutAt(directory);
-  const options = { stop: never, onSaved: (now: Saved | undefined) => (saved = now) };
+  const onSaved = (now: Saved | undefined) => {
+    saved = now;
+  };
+  const options = { stop: never, onSaved };
   await assert.rejects(layout.upload(body, options), { message: 'the hub is gone' });
   body.limit = Number.POSITIVE_INFINITY;
   body.opened.length = 0;
@@ -76,7 +80,7 @@ describe('a blob', () => {
       }
     }
     const saved: unknown[] = [];
-    const uploading = layout.upload(new Wrong(), { stop: never, onSaved: (now) => saved.push(now) });
+    const uploading = layout.upload(new Wrong(), { stop: never, onSaved: (now) => void saved.push(now) });
     await assert.rejects(uploading, (error) => error === wrong);
     assert.equal(saved.at(-1), undefined, 'nothing to go on with');
     assert.deepEqual(leftovers(directory), []);
@@ -120,22 +124,41 @@ describe('going on', () => {
     }
   });
 
-  test('bytes that were altered meanwhile are found', async (t) => {
+  test('bytes that were altered meanwhile are found, and all written once more', async (t) => {
     const { directory, body, saved } = await interrupted(t);
     const partial = join(directory, saved.location);
     const altered = readFileSync(partial);
     altered[7] = (altered[7] as number) ^ 1;
     writeFileSync(partial, altered);
     const layout = await layoutAt(directory);
-    let now: Saved | undefined = saved;
-    await assert.rejects(
-      layout.upload(body, { stop: never, saved, onSaved: (each) => (now = each) }),
-      (error: BoxcarError) => error.side === 'local' && /altered on the disk/.test(error.message),
-    );
-    assert.equal(now, undefined);
-    assert.equal(await layout.hasBlob(body.digest()), false);
+    const told: string[] = [];
+    const onRetry = ({ error }: { error: BoxcarError }) => told.push(error.message);
+    assert.equal(await layout.upload(body, { stop: never, saved, onRetry }), body.digest());
+    assert.match(told.join(), /altered on the disk/);
+    assert.deepEqual(body.opened, [500_000, 0]);
+    assert.ok(readFileSync(blobPath(directory, body)).equals(body.bytes));
     assert.deepEqual(leftovers(directory), []);
-    assert.equal(await layout.upload(body, { stop: never }), body.digest());
+  });
+
+  test('one that was renamed already is there', async (t) => {
+    const { directory, body, saved } = await interrupted(t);
+    const layout = await layoutAt(directory);
+    const known = { ...saved, digest: body.digest() };
+    assert.equal(await layout.upload(body, { stop: never, saved: known }), body.digest());
+    body.opened.length = 0;
+    assert.equal(await layout.upload(body, { stop: never, saved: known }), body.digest());
+    assert.deepEqual(body.opened, [], 'nothing was read');
+  });
+
+  test('a file that another process writes to is left to it', async (t) => {
+    const { directory, body, saved } = await interrupted(t);
+    const other = await PartialFile.reopen(directory, saved.location);
+    assert.ok(other);
+    t.after(() => other.file.close());
+    const layout = await layoutAt(directory);
+    assert.equal(await layout.upload(body, { stop: never, saved }), body.digest());
+    assert.deepEqual(body.opened, [0]);
+    assert.equal(statSync(join(directory, saved.location)).size, 500_000);
   });
 
   test('a stop keeps what there is', async (t) => {
@@ -149,7 +172,10 @@ describe('going on', () => {
       stop.abort(reason);
     };
     let saved: Saved | undefined;
-    const options = { stop: stop.signal, onSaved: (now: Saved | undefined) => (saved = now) };
+    const onSaved = (now: Saved | undefined) => {
+      saved = now;
+    };
+    const options = { stop: stop.signal, onSaved };
     await assert.rejects((await layoutAt(directory)).upload(body, options), (error) => error === reason);
     assert.equal(saved?.offset, 300_000);
     assert.equal(statSync(join(directory, saved?.location ?? '')).size, 300_000);

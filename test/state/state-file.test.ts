@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { describe, test } from 'node:test';
-import writeFileAtomic from 'write-file-atomic';
+import { Worker } from 'node:worker_threads';
+import { replaceFile } from '../../src/disk/replace-file.ts';
 import { defaultStatePath, StateFile } from '../../src/state/state-file.ts';
 import type { LayerState } from '../../src/state/state-schema.ts';
 import { tempDir } from '../support/temp-dir.ts';
@@ -97,7 +100,7 @@ describe('writing', () => {
     const { path, file } = await openState(t);
     // As long as several writes would take.
     const aWhile = async (): Promise<void> => {
-      for (let i = 0; i < 5; i++) await writeFileAtomic(`${path}.other`, 'x'.repeat(1000), { fsync: true });
+      for (let i = 0; i < 5; i++) await replaceFile(`${path}.other`, 'x'.repeat(1000), 0o600);
     };
     const writtenAt = (): bigint => statSync(path, { bigint: true }).mtimeNs;
     t.mock.timers.enable({ apis: ['setTimeout'] });
@@ -129,24 +132,89 @@ describe('writing', () => {
 
   test('no half-written file is ever seen, and none is left behind', async (t) => {
     const { path, file } = await openState(t);
-    const many = Object.fromEntries(Array.from({ length: 2000 }, (_, i) => [`models/${i}`, layer(i)]));
-    for (const [name, state] of Object.entries(many)) file?.set(name, state);
-    let writing = true;
-    const writes = (async () => {
-      for (let i = 0; i < 30; i++) {
-        file?.set('x', layer(i));
-        await file?.flush();
-      }
-      writing = false;
-    })();
+    const many = Array.from({ length: 2000 }, (_, i) => [`models/${i}`, layer(i)] as const);
+    for (const [name, state] of many) file?.set(name, state);
+    file?.flush();
+    const reader = new Worker(
+      `const { parentPort, workerData } = require('node:worker_threads');
+       const { readFileSync } = require('node:fs');
+       const told = new Set();
+       let stop = false;
+       parentPort.on('message', () => { stop = true; });
+       (function look() {
+         told.add(JSON.parse(readFileSync(workerData, 'utf8')).layers.x?.size);
+         parentPort.postMessage(told.size);
+         if (stop) parentPort.close();
+         else setImmediate(look);
+       })();`,
+      { eval: true, workerData: path },
+    );
     let seen = 0;
-    for (; writing; seen++) {
-      JSON.parse(readFileSync(path, 'utf8'));
+    reader.on('message', (states) => {
+      seen = states;
+    });
+    const ended = once(reader, 'exit');
+    for (let i = 0; seen < 20; i++) {
+      file?.set('x', layer(i));
+      file?.flush();
       await turn();
     }
-    await writes;
-    assert.ok(seen > 30);
+    reader.postMessage('stop');
+    assert.deepEqual(await ended, [0]);
+    await file?.close();
     assert.deepEqual(readdirSync(dirname(path)).sort(), [basename(path), `${basename(path)}.lock`]);
+  });
+
+  test('a layer that has come two MiB further is written at once', async (t) => {
+    const { path, file } = await openState(t);
+    t.mock.timers.enable({ apis: ['setTimeout'] });
+    const hashed = (offset: number): LayerState => ({
+      ...layer(9),
+      checkpoints: [{ offset, layer: 'ab'.repeat(32) }],
+    });
+    const offsetIn = () => JSON.parse(readFileSync(path, 'utf8')).layers.x?.checkpoints[0].offset;
+    const mib = 1024 * 1024;
+    file?.set('x', hashed(mib));
+    assert.equal(offsetIn(), undefined);
+    file?.set('x', hashed(2 * mib));
+    assert.equal(offsetIn(), 2 * mib);
+    file?.set('x', hashed(3 * mib));
+    assert.equal(offsetIn(), 2 * mib);
+  });
+});
+
+describe('what a process that was killed has left', () => {
+  test('temporary files are removed, others stay', async (t) => {
+    const { path, file } = await openState(t);
+    await file?.close();
+    const temporary = `${path}.${randomUUID()}.tmp`;
+    const others = [`${path}.tmp`, `${path}.notes`, join(dirname(path), `x.${randomUUID()}.tmp`)];
+    for (const each of [temporary, ...others]) writeFileSync(each, '{');
+    assert.deepEqual((await openState(t, path)).notices, []);
+    assert.ok(!existsSync(temporary));
+    for (const each of others) assert.ok(existsSync(each), each);
+  });
+
+  test('a file that the machine tore: the synced copy serves', async (t) => {
+    const { path, file } = await openState(t);
+    await file?.close();
+    for (const torn of ['', JSON.stringify(full).slice(0, 50)]) {
+      writeFileSync(path, torn);
+      writeFileSync(`${path}.synced`, JSON.stringify(full));
+      const again = await openState(t, path);
+      assert.match(again.notices.join(), /going on with a copy that may be older/);
+      assert.deepEqual(again.file?.layer('models/done'), layers['models/done']);
+      await again.file?.close();
+      assert.ok(!existsSync(`${path}.synced`));
+    }
+  });
+
+  test('a file that was deleted is gone, copy or not', async (t) => {
+    const { path, file } = await openState(t);
+    await file?.close();
+    rmSync(path);
+    writeFileSync(`${path}.synced`, JSON.stringify(full));
+    assert.equal((await openState(t, path)).file?.layer('models/done'), undefined);
   });
 });
 

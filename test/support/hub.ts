@@ -63,6 +63,9 @@ export interface Hub extends AsyncDisposable {
   close(): Promise<void>;
 }
 
+/** After these the client has no status. */
+const answerless = new Set<HubFault['kind']>(['reset', 'down', 'hold', 'garbage']);
+
 /** A stand-in for the Hugging Face Hub and the CDN it redirects to, each an origin of its own on loopback. */
 export async function startHub(options: HubOptions): Promise<Hub> {
   const { lfsThreshold = 64 * 1024, pageSize = 1000, expiresInMs = 3_600_000 } = options;
@@ -106,7 +109,8 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     const answer = route(url, request);
     const fault = takeFault(hub.faults, request, (action) => fits(action, answer, request.method));
     const spoiled = spoil(answer, fault);
-    if (fault?.kind !== 'reset') request.status = spoiled.status;
+    if (fault?.kind === 'down') (origin === 'hub' ? hubServer : cdnServer).down(fault.ms);
+    if (!fault || !answerless.has(fault.kind)) request.status = spoiled.status;
     await transmit(response, spoiled, fault, options, (bytes) => {
       request.bytesSent += bytes;
       if (spoiled.file !== undefined) {

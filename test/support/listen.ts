@@ -13,6 +13,8 @@ export interface Listener {
   port: number;
   /** `http://127.0.0.1:<port>`, without a slash at the end. */
   url: string;
+  /** Cuts every open connection and closes the port, to listen there again after so many ms; never for `Infinity`. */
+  down(ms: number): void;
   /** Cuts every open connection and frees the port. */
   close(): Promise<void>;
 }
@@ -39,12 +41,20 @@ export async function listen(answer: Answering, tls?: ServerIdentity): Promise<L
     server.listen(0, '127.0.0.1', resolve);
   });
   const { port } = server.address() as AddressInfo;
+  let back: NodeJS.Timeout | undefined;
   return {
     server,
     port,
     url: `${tls ? 'https' : 'http'}://127.0.0.1:${port}`,
+    down(ms) {
+      server.close();
+      server.closeAllConnections();
+      clearTimeout(back);
+      if (Number.isFinite(ms)) back = setTimeout(() => server.listen(port, '127.0.0.1'), ms);
+    },
     close: () =>
       new Promise((resolve) => {
+        clearTimeout(back);
         server.close(() => resolve());
         server.closeAllConnections();
       }),

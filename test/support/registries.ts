@@ -167,8 +167,12 @@ function missing(kind: RegistryKind): string {
  * One suite for every kind of registry. A kind that is not installed is skipped, saying how to get it; with
  * BOXCAR_TEST_REGISTRIES=required (CI) it fails instead.
  */
-export function describeEachRegistry(name: string, suite: (kind: RegistryKind) => void): void {
-  for (const kind of registryKinds) {
+export function describeEachRegistry(
+  name: string,
+  suite: (kind: RegistryKind) => void,
+  kinds: readonly RegistryKind[] = registryKinds,
+): void {
+  for (const kind of kinds) {
     const title = `${name}: ${kind}`;
     if (registryProgram(kind) !== undefined) describe(title, () => suite(kind));
     else if (process.env.BOXCAR_TEST_REGISTRIES === 'required') {

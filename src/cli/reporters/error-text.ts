@@ -1,4 +1,5 @@
 import { BoxcarError, type RequestFacts } from '../../errors.ts';
+import { ownWords, withoutSecrets } from '../../secrets.ts';
 import { plain } from './plain-text.ts';
 
 const longest = 500;
@@ -18,7 +19,7 @@ export function errorLines(error: BoxcarError, exitCode: number, { verbose = fal
   const advice = hint.length > mostLines - 1 - facts.length ? [hint.join('; ')] : hint;
   return [
     `${plain(title, longest)} (exit ${exitCode})`,
-    ...[...facts, ...advice].map((line) => `  ${plain(line, longest)}`),
+    ...[...facts, ...advice].map((line) => `  ${plain(withoutSecrets(line, ownWords), longest)}`),
     ...(verbose ? stacks(chain) : []),
   ];
 }
@@ -60,7 +61,10 @@ function chainOf(error: unknown, depth = 0): Link[] {
     return [more > 0 ? { ...first, message: `${first.message} (and ${more} more)` } : first, ...others];
   }
   const code = 'code' in error && !(error instanceof BoxcarError) ? String(error.code) : '';
-  const message = code === '' || error.message.includes(code) ? error.message : `${error.message} (${code})`;
+  const message =
+    code === '' || code === 'undefined' || error.message.includes(code)
+      ? error.message
+      : `${error.message} (${code})`;
   const own = { message, stack: error.stack };
   const facts = error instanceof BoxcarError ? { hint: error.hint, request: error.request } : {};
   return [{ ...own, ...facts }, ...chainOf(error.cause, depth + 1)];
@@ -79,10 +83,13 @@ function usualHint(error: BoxcarError): string | undefined {
   if (error.code === 'unexpected')
     return 'this looks like a bug in boxcar: --verbose shows where it happened';
   if (error.code === 'usage') return 'boxcar push --help lists the options';
-  if (error.code === 'stopped') return 'everything sent so far is saved: run the same command to go on';
+  if (['stopped', 'hub-failed', 'registry-failed'].includes(error.code))
+    return 'everything sent so far is saved: run the same command to go on';
   return undefined;
 }
 
 function stacks(chain: Link[]): string[] {
-  return chain.flatMap(({ stack }) => stack?.split('\n') ?? []).map((line) => `    ${plain(line, longest)}`);
+  return chain
+    .flatMap(({ stack }) => stack?.split('\n') ?? [])
+    .map((line) => `    ${plain(withoutSecrets(line, ownWords), longest)}`);
 }

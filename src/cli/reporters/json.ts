@@ -69,7 +69,7 @@ export class JsonReporter implements Reporter {
     });
   }
 
-  stopping(signal: 'SIGINT' | 'SIGTERM'): void {
+  stopping(signal: NodeJS.Signals): void {
     this.#log.info({ event: 'stopping', signal });
   }
 

@@ -13,7 +13,7 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 /** Tells a person or a log how a publish goes, on stderr alone. */
 export interface Reporter {
   event(event: PublishEvent): void;
-  stopping(signal: 'SIGINT' | 'SIGTERM'): void;
+  stopping(signal: NodeJS.Signals): void;
   error(error: BoxcarError, exitCode: number): void;
   /** Ends all output and gives the terminal back; safe to call twice. A publish that ends without it keeps bars (and the process) alive. */
   close(): void;
@@ -45,7 +45,8 @@ export interface ReporterOptions {
 export type ReporterSettings = ReporterOptions & { now: () => number };
 
 export function createReporter(options: ReporterOptions): Reporter {
-  const now = options.now ?? Date.now;
+  // Monotonic: rates and remaining times must not jump with the machine's clock.
+  const now = options.now ?? (() => performance.timeOrigin + performance.now());
   const settings: ReporterSettings = { ...options, now };
   const style = styleFor(options.style, options.stderr, options.env);
   if (style === 'json') return new JsonReporter(settings);

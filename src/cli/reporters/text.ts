@@ -68,7 +68,7 @@ export class TextReporter implements Reporter {
     }
   }
 
-  stopping(signal: 'SIGINT' | 'SIGTERM'): void {
+  stopping(signal: NodeJS.Signals): void {
     this.#timed(`stopping on ${signal}: saving what was sent so far`);
   }
 

@@ -57,7 +57,7 @@ export class TtyReporter implements Reporter {
     this.#lines([`${level === 'warning' ? 'warning: ' : ''}${plain(message, 500)}`]);
   }
 
-  stopping(signal: 'SIGINT' | 'SIGTERM'): void {
+  stopping(signal: NodeJS.Signals): void {
     this.#lines([`stopping on ${signal}: saving what was sent so far`]);
   }
 

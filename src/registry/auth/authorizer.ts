@@ -8,8 +8,13 @@ import { tokenServer } from './realm.ts';
 import { Scopes } from './scopes.ts';
 import type { AccessToken } from './token-answer.ts';
 
-/** A token this young (ms) that is refused is refused for good: another one of the same kind will not help. */
+/**
+ * Two tokens in a row that are refused when they are younger than this (ms) are refused for good: a third of the same kind
+ * will not help. One may be bad luck: a replica that lags, or a clock behind that of the token server.
+ */
 const freshMs = 1000;
+/** Refusals of fresh tokens that are farther apart (ms) are not in a row. */
+const inARowMs = 30_000;
 
 export interface AuthorizerOptions {
   /** Origin of the registry. */
@@ -40,6 +45,8 @@ export class Authorizer {
   /** When `authorize` was called last. */
   #askedAt = Number.NEGATIVE_INFINITY;
   #server: Omit<TokenRequest, 'scopes'> | undefined;
+  /** When a request went whose fresh token was refused, the newest. */
+  #freshRefusedAt = Number.NEGATIVE_INFINITY;
   readonly #token: HeldToken;
 
   constructor(options: AuthorizerOptions) {
@@ -100,7 +107,7 @@ export class Authorizer {
   }
 
   #challengedForToken(parameters: Record<string, string>, sentAt: number): boolean {
-    const { realm = '', service, scope = '' } = parameters;
+    const { realm = '', service, scope = '', error } = parameters;
     const server = { realm: tokenServer(realm, this.#options.registry), service };
     const moved = server.realm.href !== this.#server?.realm.href || service !== this.#server.service;
     this.#server = server;
@@ -115,7 +122,16 @@ export class Authorizer {
     const refused = this.#token.usedAt(sentAt);
     if (moved || more) this.#token.outdate();
     else if (refused) this.#token.drop();
-    return more || !refused || sentAt - refused.issuedAt > freshMs;
+    // RFC 6750 section 3.1: the next token would have the same scopes.
+    if (!more && refused && error === 'insufficient_scope') return false;
+    return more || !refused || this.#anotherMayHelp(refused, sentAt);
+  }
+
+  #anotherMayHelp({ issuedAt }: AccessToken, sentAt: number): boolean {
+    if (sentAt - issuedAt > freshMs) return true;
+    const inARow = sentAt - this.#freshRefusedAt < inARowMs;
+    this.#freshRefusedAt = sentAt;
+    return !inARow;
   }
 
   #fetch(signal: AbortSignal): Promise<AccessToken> {

@@ -4,6 +4,9 @@ import { BoxcarError, printable } from '../../errors.ts';
 /** How long a helper may take, in ms: some ask a cloud's metadata service, some the user. */
 const helperMs = 60_000;
 
+/** A helper that has ended may have left a program behind that keeps its output open (an agent): not longer than this, in ms. */
+const lastWordsMs = 500;
+
 /** What a helper gave. User name `<token>` means that the secret is an identity token. */
 export interface HelperAnswer {
   username: string;
@@ -62,11 +65,21 @@ function run(
   signal: AbortSignal,
 ): Promise<{ error: Failure | null; stdout: string }> {
   return new Promise((resolve) => {
-    // SIGKILL: one that hangs must not keep the process alive.
-    const options = { env, signal, killSignal: 'SIGKILL', maxBuffer: 1024 * 1024 } as const;
-    const child = execFile(binary, ['get'], options, (error, stdout) =>
-      resolve({ error: error as Failure | null, stdout }),
-    );
+    const child = execFile(binary, ['get'], { env, maxBuffer: 1024 * 1024 }, (error, stdout) => {
+      signal.removeEventListener('abort', stop);
+      resolve({ error: error as Failure | null, stdout });
+    });
+    const letGo = () => {
+      for (const pipe of [child.stdin, child.stdout, child.stderr]) pipe?.destroy();
+    };
+    // SIGKILL: one that hangs, or ignores SIGTERM, must not keep this process alive.
+    const stop = () => {
+      child.kill('SIGKILL');
+      letGo();
+    };
+    if (signal.aborted) stop();
+    signal.addEventListener('abort', stop, { once: true });
+    child.once('exit', () => setTimeout(letGo, lastWordsMs).unref());
     // A helper that ends without reading is judged by its status, not by the broken pipe.
     child.stdin?.on('error', () => {});
     child.stdin?.end(server);

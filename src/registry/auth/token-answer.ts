@@ -34,6 +34,8 @@ export async function tokenInAnswer(answer: HttpResponse, issuedAt: number): Pro
       code: 'registry-failed',
       side: 'registry',
       request: answer.facts,
+      // A proxy's page, as likely as not.
+      transient: true,
     });
   }
   const given = Number(document.expires_in);

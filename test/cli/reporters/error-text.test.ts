@@ -34,7 +34,10 @@ test('causes are told once each, with the code that Node gives them', () => {
     new BoxcarError('the hub cannot be reached', { code: 'hub-failed', side: 'hub', cause }),
     5,
   );
-  assert.deepEqual(lines.slice(1), ['  fetch failed: read failed (ECONNRESET) (and 1 more)']);
+  assert.deepEqual(lines.slice(1), [
+    '  fetch failed: read failed (ECONNRESET) (and 1 more)',
+    '  everything sent so far is saved: run the same command to go on',
+  ]);
 });
 
 test('the request and the hint may be those of the cause', () => {

@@ -145,7 +145,7 @@ describe('what is answered', () => {
     test(`no token: ${document || 'nothing'}`, async (t) => {
       const server = await scriptedServer(t, gives(document));
       const error = await ask(t, server, ci).catch((thrown) => thrown);
-      assert.deepEqual([error.code, error.side, error.transient], ['registry-failed', 'registry', false]);
+      assert.deepEqual([error.code, error.side, error.transient], ['registry-failed', 'registry', true]);
       assert.equal(error.message, "the registry's token server gave no token");
       assert.deepEqual(error.request, { method: 'GET', url: `${server.url}/token`, status: 200 });
       assert.doesNotMatch(everythingIn(error), /s3cret|tok3n/);

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { chmodSync, readFileSync } from 'node:fs';
+import { chmodSync, existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { askHelper } from '../../../src/registry/auth/credential-helper.ts';
@@ -209,6 +209,51 @@ describe('patience with a helper', () => {
       limitMs: 50,
     };
     await assert.rejects(askHelper(question), { code: 'usage', message: /did not answer within 0\.05 s/ });
+  });
+
+  test('one that ignores SIGTERM is ended as well', async () => {
+    const home = newHome();
+    const file = join(home.path, 'pid');
+    home.helper(
+      'deaf',
+      `trap '' TERM INT HUP; echo $$ > ${file}; PATH=/usr/bin:/bin; while :; do sleep 1; done`,
+    );
+    const abort = new AbortController();
+    const question = { name: 'deaf', server: acme, configured: 'credsStore of x', env: home.env };
+    const asked = askHelper({ ...question, signal: abort.signal });
+    while (!existsSync(file) || readFileSync(file, 'utf8') === '')
+      await new Promise((later) => setImmediate(later));
+    abort.abort(new Error('stopped'));
+    await assert.rejects(asked, /stopped/);
+    // It answers only when it was waited for: the process is gone.
+    assert.throws(() => process.kill(Number(readFileSync(file, 'utf8')), 0), { code: 'ESRCH' });
+  });
+
+  test('one that leaves a program behind, which keeps its output open, is not waited for', async () => {
+    const home = newHome();
+    const answer = JSON.stringify({ Username: 'ci', Secret: 's3cret' });
+    home.helper('agent', `PATH=/usr/bin:/bin; sleep 60 & echo '${answer}'`);
+    const question = {
+      name: 'agent',
+      server: acme,
+      configured: 'credsStore of x',
+      env: home.env,
+      limitMs: 30_000,
+    };
+    assert.deepEqual(await askHelper(question), { username: 'ci', secret: 's3cret' });
+  });
+
+  test('one that never stops talking is ended', async () => {
+    const home = newHome();
+    home.helper(
+      'talks',
+      'while :; do echo xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx; done',
+    );
+    const question = { name: 'talks', server: acme, configured: 'credsStore of x', env: home.env };
+    await assert.rejects(askHelper(question), {
+      code: 'usage',
+      message: /failed \(ERR_CHILD_PROCESS_STDIO_MAXBUFFER\)/,
+    });
   });
 
   test('a stop is obeyed, before and while it runs', async () => {

@@ -104,7 +104,7 @@ describeEachRegistry('an authorizer and a real registry', (kind) => {
 
   test('a token that has expired when it comes: no loop', async (t) => {
     const { send } = client(t, withExpired, ci);
-    assert.equal((await send('POST', uploads)).helps, true);
+    for (let time = 0; time < 2; time++) assert.equal((await send('POST', uploads)).helps, true);
     const again = await send('POST', uploads);
     assert.deepEqual([again.status, again.helps], [401, false]);
   });

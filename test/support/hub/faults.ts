@@ -10,8 +10,20 @@ export type HubFault =
   | { kind: 'headers'; headers: Record<string, string> }
   /** The connection is reset before the answer. */
   | { kind: 'reset' }
-  /** The connection ends after so many body bytes. */
-  | { kind: 'cut'; after: number }
+  /** The connection is reset and the port closed; it listens again after so many ms. */
+  | { kind: 'down'; ms: number }
+  /** No answer at all, and the connection stays open. */
+  | { kind: 'hold' }
+  /** Something that is not HTTP. */
+  | { kind: 'garbage' }
+  /** The connection ends after so many body bytes. `chunked`: the length was not told before. */
+  | { kind: 'cut'; after: number; chunked?: boolean }
+  /** The body in so many pieces, so many ms apart. */
+  | { kind: 'trickle'; pieces: number; everyMs: number }
+  /** After the answer, and beyond its Content-Length, the same answer's body once more. */
+  | { kind: 'excess' }
+  /** The first half of the body, as if it were the whole. */
+  | { kind: 'half' }
   /** Nothing more comes after so many body bytes, and the connection stays open. */
   | { kind: 'stall'; after: number }
   /** 200 and the whole file instead of the range asked for. */
@@ -33,6 +45,10 @@ export function fits(fault: HubFault, answer: Answer, method: string): boolean {
     case 'cut':
     case 'stall':
       return fault.after < length;
+    case 'trickle':
+    case 'excess':
+    case 'half':
+      return length > 1;
     case 'ignore-range':
     case 'wrong-content-range':
       return answer.status === 206;
@@ -62,6 +78,10 @@ export function spoil(answer: Answer, fault: HubFault | undefined): Answer {
       const value = fault.value ?? `bytes ${from + 1}-${to}/${content.size}`;
       return { ...answer, headers: { ...answer.headers, 'content-range': value } };
     }
+    case 'cut':
+      return fault.chunked ? { ...answer, chunked: true } : answer;
+    case 'half':
+      return { ...answer, to: answer.from + Math.floor((answer.to - answer.from) / 2) };
     case 'short':
       return { ...answer, to: answer.to - fault.by, chunked: true };
     case 'long':

@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import { TLSSocket } from 'node:tls';
 import { createPace, type Pace, pieceSize } from '../pace.ts';
 import type { Answer } from './answer.ts';
@@ -19,11 +20,12 @@ export async function transmit(
   options: TransmitOptions,
   count: (bytes: number) => void,
 ): Promise<void> {
-  const socket = response.socket;
-  if (fault?.kind === 'reset' || !socket) {
-    // Below TLS there is no reset to be had; the connection just ends.
-    if (socket instanceof TLSSocket) socket.destroy();
-    else socket?.resetAndDestroy();
+  // Not the answer's own: it has none yet while the answer before it on the connection is still being written.
+  const socket = response.req.socket;
+  if (fault?.kind === 'reset' || fault?.kind === 'down' || !socket) return reset(socket);
+  if (fault?.kind === 'hold') return;
+  if (fault?.kind === 'garbage') {
+    socket.end('220 mail.example.com ESMTP ready\r\n');
     return;
   }
   const length = answer.to - answer.from;
@@ -38,11 +40,35 @@ export async function transmit(
   }
   const ends = fault?.kind === 'cut' || fault?.kind === 'stall' ? fault : undefined;
   response.flushHeaders();
+  if (fault?.kind === 'trickle') return trickle(response, answer, fault, count);
   const bytesPerSecond = answer.file === undefined ? undefined : options.bytesPerSecond;
   await sendBytes(response, answer, ends?.after ?? length, bytesPerSecond, count);
+  if (fault?.kind === 'excess') socket.write(answer.content.read(answer.from, length));
   // destroySoon: what was written still leaves, then the connection ends without the rest of the body.
   if (ends?.kind === 'cut') socket.destroySoon();
   else if (!ends) response.end();
+}
+
+/** Below TLS there is no reset to be had; the connection just ends. */
+export function reset(socket: Socket | null): void {
+  if (socket instanceof TLSSocket) socket.destroy();
+  else socket?.resetAndDestroy();
+}
+
+async function trickle(
+  response: ServerResponse,
+  { content, from, to }: Answer,
+  { pieces, everyMs }: { pieces: number; everyMs: number },
+  count: (bytes: number) => void,
+): Promise<void> {
+  const size = Math.ceil((to - from) / pieces);
+  for (let at = from; at < to && !response.closed; at += size) {
+    const piece = content.read(at, Math.min(size, to - at));
+    count(piece.length);
+    response.write(piece);
+    await delay(everyMs);
+  }
+  response.end();
 }
 
 async function sendBytes(
@@ -52,7 +78,7 @@ async function sendBytes(
   bytesPerSecond: number | undefined,
   count: (bytes: number) => void,
 ): Promise<void> {
-  const pace = bytesPerSecond === undefined ? undefined : paceOf(response.socket as Socket, bytesPerSecond);
+  const pace = bytesPerSecond === undefined ? undefined : paceOf(response.req.socket, bytesPerSecond);
   const largest = pieceSize(bytesPerSecond, 256 * 1024);
   for (let sent = 0; sent < length && !response.closed; ) {
     const piece = answer.content.read(answer.from + sent, Math.min(largest, length - sent));

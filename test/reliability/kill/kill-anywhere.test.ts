@@ -1,0 +1,124 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { describeEachRegistry } from '../../support/registries.ts';
+import { type Seeded, seededBy } from '../matrix/seeded.ts';
+import { long, tally } from '../tally.ts';
+import { DisturbedPublish, type Signals } from './disturbed-publish.ts';
+import { atBytes, atRename, atStep, type KillPoint, type Step, steps } from './kill-points.ts';
+
+const mib = 1024 * 1024;
+const seed = process.env.BOXCAR_TEST_SEED ?? 'boxcar';
+/** A window of these files, and how many are in flight, by the number of workers: src/hub/prefetch.ts. */
+const windowSize = mib;
+const windows: Record<number, number> = { 1: 4, 4: 8 };
+
+const counts = { publishes: 0, kills: 0, steps: new Set<string>(), sent: 0, read: 0 };
+
+describeEachRegistry('a publish that is killed again and again', (kind) => {
+  const keepsCut = kind === 'distribution-3';
+  let publish: DisturbedPublish;
+  before(async () => {
+    publish = await DisturbedPublish.start(kind);
+  });
+  after(() => publish.stop());
+
+  for (const workers of long ? [1, 4] : [4]) {
+    test(`with ${workers} at a time`, async (t) => {
+      t.diagnostic(`BOXCAR_TEST_SEED=${seed}`);
+      const random = seededBy(`${seed} ${kind} ${workers}`);
+      publish.begin(`killed-${workers}`, workers);
+      let kills = 0;
+      const places = placesOf(random);
+      for (const [i, place] of places.entries()) {
+        const left = places.slice(i).filter((each) => each === 'bytes').length;
+        const point = place === 'bytes' ? atBytes(1 + random.below(Math.ceil(span(left)))) : place;
+        const { reached } = await publish.run(point, drawSignals(random, point));
+        if (!reached) continue;
+        kills += 1;
+        counts.steps.add(point.name);
+      }
+      const { ended } = await publish.run();
+      assert.equal(ended.code, 0);
+      publish.assertDone();
+
+      const cost = publish.cost();
+      t.diagnostic(`${kills} kills: ${JSON.stringify(cost)}`);
+      assert.ok(kills >= (long ? 40 : 5), `only ${kills} points were reached`);
+      const sentMore = 0.05 * cost.size + kills * mib + (keepsCut ? 0 : cost.lost);
+      assert.ok(cost.sent <= sentMore, `${cost.sent} bytes were sent again, ${sentMore} are allowed`);
+      // What a registry has dropped is read again as well.
+      const readMore =
+        0.1 * cost.size + kills * (windows[workers] as number) * windowSize + (keepsCut ? 0 : cost.lost);
+      assert.ok(cost.read <= readMore, `${cost.read} bytes were read again, ${readMore} are allowed`);
+      counts.publishes += 1;
+      counts.kills += kills;
+      counts.sent = Math.max(counts.sent, keepsCut ? cost.sent / cost.size : 0);
+      counts.read = Math.max(counts.read, keepsCut ? cost.read / cost.size : 0);
+    });
+  }
+
+  /** The places of one publish, roughly in the order in which it comes to them. */
+  function placesOf(random: Seeded): (KillPoint | 'bytes')[] {
+    let step: Step = () => '';
+    const stepOf = () => {
+      step = steps(publish.configDigest);
+      return step;
+    };
+    const at = (name: string, moment: Parameters<typeof atStep>[1]) => atStep(name, moment, stepOf);
+    const all = ['arrived', 'answered', 'told'] as const;
+    const drawn = <T>(choices: readonly T[], count: number): T[] =>
+      random.shuffled(choices).slice(0, long ? choices.length : count);
+
+    // Places before which a layer need not have come to its end, then those at its end.
+    const onTheWay = [
+      ...all.map((moment) => at('POST of a layer', moment)),
+      at('PATCH of a layer', 'arrived'),
+      at('GET of a layer', 'arrived'),
+      at('GET of a layer', 'answered'),
+      ...(['before', 'after'] as const).flatMap((moment) =>
+        [1, 2, 5].map((count) => atRename(moment, count, 'state.json')),
+      ),
+    ];
+    const atTheEnd = [
+      at('PATCH of a layer', 'answered'),
+      at('PATCH of a layer', 'told'),
+      ...all.map((moment) => at('PUT of a layer', moment)),
+    ];
+    const bytes = Array.from({ length: long ? 20 : 2 }, () => 'bytes' as const);
+    const before = [...random.shuffled([...drawn(onTheWay, 2), ...bytes]), ...drawn(atTheEnd, 2)];
+    const ofConfig = ['POST of the config', 'PATCH of the config', 'PUT of the config'];
+    const ofCommit = [
+      at('HEAD of the config', 'answered'),
+      ...ofConfig.flatMap((name) => all.map((moment) => at(name, moment))),
+      ...['first', 'second', 'third'].flatMap((tag) =>
+        (['arrived', 'answered'] as const).map((moment) => at(`PUT of ${tag}`, moment)),
+      ),
+    ];
+    const chosen = new Set(drawn(ofCommit, 2));
+    return [...before, ...ofCommit.filter((point) => chosen.has(point))];
+  }
+
+  /** How far a run may come where `left` more of them are to be killed on their way: there must be bytes left for all. */
+  function span(left: number): number {
+    // Only whole layers are progress where a cut session is dropped: now and then a longer way.
+    if (!keepsCut) return (left % 4 === 0 ? 30 : 6) * mib;
+    const missing = Math.max(0, -publish.cost().sent);
+    return Math.max(mib / 4, Math.min(6 * mib, missing / left));
+  }
+
+  /** SIGKILL mostly; a process that ends by itself at a rename has no choice. */
+  function drawSignals(random: Seeded, { env }: KillPoint): Signals {
+    const draw = random.below(100);
+    if (env || draw < 70) return 'SIGKILL';
+    return draw < 85 ? 'SIGTERM' : 'SIGTERM, then SIGKILL';
+  }
+});
+
+after(() => {
+  const { publishes, kills, steps, sent, read } = counts;
+  const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
+  tally('kill', {
+    what: `${kills} kills at ${steps.size} kinds of places in ${publishes} publishes, on 2 registries`,
+    result: `every image right, no tag before its image; on distribution 3 ${percent(sent)} sent and ${percent(read)} read again at most`,
+  });
+});
