@@ -1,6 +1,7 @@
 import { BoxcarError } from '../errors.ts';
 import { type HttpResponse, header } from '../http/client.ts';
 import type { Digest } from '../oci/digest.ts';
+import { inPieces } from './chunk-pool.ts';
 import type { Repository } from './repository.ts';
 
 /** How long a registry may take to close an upload, in ms: it may copy tens of GB (moby/moby#33558). */
@@ -18,8 +19,6 @@ export interface UploadSession {
 
 /** A chunk is held in memory: a registry that wants larger ones than this gets smaller ones. */
 const largestChunk = 64 * 1024 * 1024;
-
-const pieceSize = 512 * 1024;
 
 const octets = { 'content-type': 'application/octet-stream' };
 
@@ -84,11 +83,6 @@ export async function appendUpload(
 /** distribution-spec, "Pushing a blob in chunks": without the unit that RFC 9110 has. */
 function chunkHeaders(offset: number, length: number): Record<string, string> {
   return { 'content-length': `${length}`, 'content-range': `${offset}-${offset + length - 1}` };
-}
-
-/** So that a stalled connection is seen while they are sent. */
-async function* piecesOf(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  for (let at = 0; at < bytes.length; at += pieceSize) yield bytes.subarray(at, at + pieceSize);
 }
 
 /**
@@ -160,7 +154,7 @@ export async function closeUpload(
     method: 'PUT',
     url,
     headers: { ...octets, ...(last ? chunkHeaders(session.offset, last.length) : {}) },
-    ...(last ? { body: piecesOf(last) } : {}),
+    ...(last ? { body: inPieces(last) } : {}),
     answerMs: closeMs,
     signal,
   });

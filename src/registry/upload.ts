@@ -2,6 +2,7 @@ import { BoxcarError } from '../errors.ts';
 import { Patience, type RetryNotice } from '../http/retry.ts';
 import type { Digest } from '../oci/digest.ts';
 import { BodyCursor, type UploadBody } from './body-cursor.ts';
+import { ChunkMemory, inPieces } from './chunk-pool.ts';
 import type { Repository } from './repository.ts';
 import type { Manner, UploadManner } from './upload-manner.ts';
 import {
@@ -40,9 +41,6 @@ export interface UploadOptions {
   kill: AbortSignal;
 }
 
-/** Bytes of a chunk that are handed over at once: progress is told, and silence noticed, between two of them. */
-const sentAtOnce = 512 * 1024;
-
 /** A body whose bytes or digest were wrong is sent once more from its first byte: the way may have been at fault. */
 const freshStarts = 1;
 
@@ -67,7 +65,7 @@ class Upload {
   readonly #body: UploadBody;
   readonly #options: UploadOptions;
   readonly #cursor: BodyCursor;
-  #chunk: Buffer | undefined;
+  readonly #chunk: ChunkMemory;
   readonly #patience: Patience;
   #session: UploadSession | undefined;
   /** Whether the session's offset must be asked for before it is believed. */
@@ -92,6 +90,7 @@ class Upload {
     this.#body = body;
     this.#options = options;
     this.#cursor = new BodyCursor(body, options.stop);
+    this.#chunk = new ChunkMemory(manner.chunks);
     this.#patience = new Patience({
       ...repository.patience,
       onRetry: (notice) => options.onRetry?.(notice),
@@ -118,7 +117,7 @@ class Upload {
       }
     } finally {
       this.#cursor.close();
-      if (this.#chunk) this.#manner.chunks.give(this.#chunk);
+      this.#chunk.release();
     }
   }
 
@@ -179,29 +178,12 @@ class Upload {
     const wanted = Math.max(this.#sentAs.chunkSize, session.smallestChunk ?? 0);
     const left = this.#body.size - session.offset;
     const size = Math.min(wanted, left);
-    const bytes = this.#memoryFor(size);
+    const bytes = this.#chunk.of(size);
     await this.#cursor.gather(bytes);
     const { stop } = this.#options;
     if (stop.aborted) throw stop.reason;
-    if (size === left && this.#manner.dialect.lastChunkInPut) {
-      this.#tail = bytes;
-      return;
-    }
-    async function* chunk() {
-      for (let at = 0; at < size; at += sentAtOnce) yield bytes.subarray(at, at + sentAtOnce);
-    }
-    await this.#append(session, chunk(), size);
-  }
-
-  /** The same memory for every chunk of the layer. */
-  #memoryFor(size: number): Buffer {
-    const { chunks } = this.#manner;
-    if (this.#chunk && this.#chunk.length < size) {
-      chunks.give(this.#chunk);
-      this.#chunk = undefined;
-    }
-    this.#chunk ??= chunks.take(size);
-    return this.#chunk.subarray(0, size);
+    if (size === left && this.#manner.dialect.lastChunkInPut) this.#tail = bytes;
+    else await this.#append(session, inPieces(bytes), size);
   }
 
   async #append(
