@@ -76,7 +76,7 @@ export function pushCommand(): Command {
     .addOption(
       numberOption(
         '--chunk-mib <n>',
-        "size of an upload's chunks in MiB, one held in memory by each worker (default: 16 with one or two workers, 10 with four)",
+        "size of an upload's chunks in MiB, one held in memory by each worker (default: 16, less with more than 8 workers)",
       ).env('CHUNK_MIB'),
     )
     .addOption(

@@ -35,7 +35,7 @@ export interface PushOptions {
   upload?: UploadChoice | undefined;
   /**
    * Size of an upload's chunks in MiB, 1 to 1024; kept within what the dialect takes. Each worker holds one in memory.
-   * Default 16 for one or two workers, 10 for four, 4 for ten and more.
+   * Default 16; less where there are more than eight workers.
    */
   chunkMib?: number | undefined;
   /** What the registry is taken for (`dialectNames`). Default: found out by its host name and its answers. */
@@ -95,9 +95,9 @@ export interface CheckedOptions {
   emit: PublishListener;
 }
 
-/** 16 MiB; with more workers so much less that their chunks take 40 MiB together, but none below 4. */
+/** 16 MiB; where there are more than eight workers, so much less that their chunks take 128 MiB together. */
 export function defaultChunkMib(workers: number): number {
-  return Math.max(4, Math.min(16, Math.floor(40 / workers)));
+  return Math.min(16, Math.floor(128 / workers));
 }
 
 /** @throws BoxcarError `usage` that names the option at fault; nothing has been done then. */
