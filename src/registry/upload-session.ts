@@ -95,7 +95,7 @@ export async function uploadStatus(
   signal?: AbortSignal,
 ): Promise<UploadSession | undefined> {
   const answer = await repository.request({ method: 'GET', url: session.location, signal });
-  if ([400, 404, 405, 410, 416].includes(answer.status)) {
+  if ([400, 404, 405, 410, 416, 501].includes(answer.status)) {
     await answer.discard();
     return undefined;
   }

@@ -46,6 +46,7 @@ export class DisturbedPublish {
   readonly proxy: WatchingProxy;
   readonly undisturbed: PublishResult;
   configDigest = '';
+  readonly largeLayers: Set<string>;
   #repository = '';
   #args: string[] = [];
   #home = '';
@@ -66,6 +67,9 @@ export class DisturbedPublish {
     this.registry = registry;
     this.proxy = proxy;
     this.undisturbed = undisturbed;
+    this.largeLayers = new Set(
+      undisturbed.layers.filter(({ size }) => size > mb).map(({ digest }) => digest),
+    );
   }
 
   static async start(kind: RegistryKind): Promise<DisturbedPublish> {

@@ -4,7 +4,7 @@ import { describeEachRegistry } from '../../support/registries.ts';
 import { type Seeded, seededBy } from '../matrix/seeded.ts';
 import { long, tally } from '../tally.ts';
 import { DisturbedPublish, type Signals } from './disturbed-publish.ts';
-import { atBytes, atRename, atStep, type KillPoint, type Step, steps } from './kill-points.ts';
+import { atBytes, atRename, atStep, firstOf, type KillPoint, type Step, steps } from './kill-points.ts';
 
 const mib = 1024 * 1024;
 const seed = process.env.BOXCAR_TEST_SEED ?? 'boxcar';
@@ -28,10 +28,8 @@ describeEachRegistry('a publish that is killed again and again', (kind) => {
       const random = seededBy(`${seed} ${kind} ${workers}`);
       publish.begin(`killed-${workers}`, workers);
       let kills = 0;
-      const places = placesOf(random);
-      for (const [i, place] of places.entries()) {
-        const left = places.slice(i).filter((each) => each === 'bytes').length;
-        const point = place === 'bytes' ? atBytes(1 + random.below(Math.ceil(span(left)))) : place;
+      for (const choose of placesOf(random)) {
+        const point = choose();
         const { reached } = await publish.run(point, drawSignals(random, point));
         if (!reached) continue;
         kills += 1;
@@ -57,13 +55,9 @@ describeEachRegistry('a publish that is killed again and again', (kind) => {
     });
   }
 
-  /** The places of one publish, roughly in the order in which it comes to them. */
-  function placesOf(random: Seeded): (KillPoint | 'bytes')[] {
-    let step: Step = () => '';
-    const stepOf = () => {
-      step = steps(publish.configDigest);
-      return step;
-    };
+  /** The places of one publish in the order in which it comes to them; each is chosen when its turn has come. */
+  function placesOf(random: Seeded): (() => KillPoint)[] {
+    const stepOf = (): Step => steps(publish.configDigest, publish.largeLayers);
     const at = (name: string, moment: Parameters<typeof atStep>[1]) => atStep(name, moment, stepOf);
     const all = ['arrived', 'answered', 'told'] as const;
     const drawn = <T>(choices: readonly T[], count: number): T[] =>
@@ -82,10 +76,22 @@ describeEachRegistry('a publish that is killed again and again', (kind) => {
     const atTheEnd = [
       at('PATCH of a layer', 'answered'),
       at('PATCH of a layer', 'told'),
+      at('PUT of a large layer', 'arrived'),
+      at('PUT of a large layer', 'told'),
       ...all.map((moment) => at('PUT of a layer', moment)),
     ];
-    const bytes = Array.from({ length: long ? 20 : 2 }, () => 'bytes' as const);
-    const before = [...random.shuffled([...drawn(onTheWay, 2), ...bytes]), ...drawn(atTheEnd, 2)];
+    // The blob is there, its session gone, and nobody was told.
+    const untold = at('PUT of a large layer', 'answered');
+    const bytes = Array.from({ length: long ? 16 : 2 }, () => undefined);
+    const way = random.shuffled([...drawn(onTheWay, 2), ...bytes]);
+    // A place that does not come must not let the publish end before the others have had their turn.
+    const layersDone = at('HEAD of the config', 'arrived');
+    const placesOnTheWay = way.map((point, i) => () => {
+      const most = span(way.length - i);
+      const here = point ?? atBytes(1 + random.below(most));
+      return firstOf(here, atBytes(most), layersDone);
+    });
+    const placesAtTheEnd = [untold, ...drawn(atTheEnd, 1)].map((point) => () => firstOf(point, layersDone));
     const ofConfig = ['POST of the config', 'PATCH of the config', 'PUT of the config'];
     const ofCommit = [
       at('HEAD of the config', 'answered'),
@@ -95,7 +101,8 @@ describeEachRegistry('a publish that is killed again and again', (kind) => {
       ),
     ];
     const chosen = new Set(drawn(ofCommit, 2));
-    return [...before, ...ofCommit.filter((point) => chosen.has(point))];
+    const placesInCommit = ofCommit.filter((point) => chosen.has(point)).map((point) => () => point);
+    return [...placesOnTheWay, ...placesAtTheEnd, ...placesInCommit];
   }
 
   /** How far a run may come where `left` more of them are to be killed on their way: there must be bytes left for all. */
@@ -103,13 +110,13 @@ describeEachRegistry('a publish that is killed again and again', (kind) => {
     // Only whole layers are progress where a cut session is dropped: now and then a longer way.
     if (!keepsCut) return (left % 4 === 0 ? 30 : 6) * mib;
     const missing = Math.max(0, -publish.cost().sent);
-    return Math.max(mib / 4, Math.min(6 * mib, missing / left));
+    return Math.ceil(Math.max(mib / 4, Math.min(6 * mib, missing / left)));
   }
 
-  /** SIGKILL mostly; a process that ends by itself at a rename has no choice. */
-  function drawSignals(random: Seeded, { env }: KillPoint): Signals {
+  /** SIGKILL mostly. A process that ends by itself at a rename has no choice, and one that is asked to may end well in a commit. */
+  function drawSignals(random: Seeded, { name, env }: KillPoint): Signals {
     const draw = random.below(100);
-    if (env || draw < 70) return 'SIGKILL';
+    if (env || draw < 70 || /config|first|second/.test(name)) return 'SIGKILL';
     return draw < 85 ? 'SIGTERM' : 'SIGTERM, then SIGKILL';
   }
 });

@@ -20,6 +20,28 @@ const moments = {
 } as const;
 type Moment = keyof typeof moments;
 
+/** Whichever of them comes first. */
+export function firstOf(...points: [KillPoint, ...KillPoint[]]): KillPoint {
+  const [{ name, env }] = points;
+  const first: KillPoint = {
+    name,
+    ...(env ? { env } : {}),
+    watch(kill) {
+      const watches = points.map((point) =>
+        point.watch?.(() => {
+          first.name = point.name;
+          return kill();
+        }),
+      );
+      const all = (moment: keyof Watch) => async (exchange: Exchange) => {
+        await Promise.all(watches.map((watch) => watch?.[moment]?.(exchange)));
+      };
+      return { arrived: all('arrived'), bytes: all('bytes'), answered: all('answered'), told: all('told') };
+    },
+  };
+  return first;
+}
+
 /** What a request is for, so that a point can be named: `PUT of a layer`. */
 export type Step = (exchange: Exchange) => string;
 
@@ -74,11 +96,12 @@ export function atRename(moment: 'before' | 'after', count: number, name: string
 }
 
 /** The steps of one run, told apart: the config's blob is asked for right before it is sent. */
-export function steps(configDigest: string): Step {
+export function steps(configDigest: string, largeLayers: Set<string>): Step {
   let config = false;
   return ({ method, path, digest }) => {
     if (path.includes('/manifests/')) return `${method} of ${path.split('/').at(-1)}`;
     if (method === 'HEAD' && path.endsWith(configDigest)) config = true;
+    if (digest !== undefined && largeLayers.has(digest)) return `${method} of a large layer`;
     const blob = config || digest === configDigest ? 'the config' : 'a layer';
     return `${method} of ${blob}`;
   };

@@ -22,7 +22,7 @@ export interface Watch {
   /** The registry has acted, the client has not heard of it. */
   answered?(exchange: Exchange): Promise<void> | void;
   /** The client has its answer. */
-  told?(exchange: Exchange): void;
+  told?(exchange: Exchange): Promise<void> | void;
 }
 
 export interface WatchingProxy extends AsyncDisposable {
@@ -80,7 +80,7 @@ export async function startWatchingProxy(upstreamUrl: string): Promise<WatchingP
       const { connection: _other, ...fields } = reply.headers;
       response.writeHead(exchange.status, fields);
       reply.pipe(response);
-      response.once('finish', () => proxy.watch.told?.(exchange));
+      response.once('finish', () => void proxy.watch.told?.(exchange));
     } catch {
       response.destroy();
     }

@@ -28,11 +28,12 @@ export function nameOf({ step, fault, mode }: Disturbance): string {
   return `${step.name}: ${fault.name}: ${mode}`;
 }
 
-/** As few cells as visit every fault, every step and both modes of each step; which ones, the seed says. */
-export function sample(seeded: Seeded): Disturbance[] {
+/** As few cells as visit every step, `byFault` every fault as well; which ones, the seed says. */
+export function sample(seeded: Seeded, byFault: boolean): Disturbance[] {
   const seen = new Set<string>();
-  return seeded.shuffled(allCells).filter(({ step, fault, mode }) => {
-    const fresh = [`fault ${fault.name}`, `step ${step.name} ${mode}`].filter((each) => !seen.has(each));
+  return seeded.shuffled(allCells).filter(({ step, fault }) => {
+    const visits = [`step ${step.name}`, ...(byFault ? [`fault ${fault.name}`] : [])];
+    const fresh = visits.filter((each) => !seen.has(each));
     for (const each of fresh) seen.add(each);
     return fresh.length > 0;
   });
@@ -44,9 +45,13 @@ export function combination(seeded: Seeded): Disturbance[] {
   const chosen: Disturbance[] = [];
   while (chosen.length < 2 + seeded.below(2)) {
     const cell = survivable[seeded.below(survivable.length)] as Disturbance;
-    // A layer is begun anew once, where its bytes were wrong; what needs that goes with nothing else that does.
-    const costly = [...chosen, cell].filter(costsAFreshStart);
-    if (costly.length < 2 && !chosen.includes(cell)) chosen.push(cell);
+    const both = [...chosen, cell];
+    // A layer is begun anew once, where its bytes were wrong, and a new token refused once: no two that need the same.
+    if (chosen.includes(cell) || both.filter(costsAFreshStart).length > 1) continue;
+    if (both.filter(({ fault }) => fault.name.startsWith('401')).length > 1) continue;
+    // Who asks for chunks gets no stream, although chunks are refused.
+    if (both.some(({ step }) => step.options) && both.some(({ step }) => step.name === 'PATCH')) continue;
+    chosen.push(cell);
   }
   return chosen;
 }

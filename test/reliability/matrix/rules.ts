@@ -92,12 +92,12 @@ const rules: Rule[] = [
   rule('20.|200, .*|30. .*', hub, 'image', 'exit 5'),
   rule('4..|416 .*|501', hub, 'exit 5'),
   // A session that is gone costs that layer alone; a body that is too large is sent in parts.
-  rule('400|404|409|410|413|416.*|501|200, .*|204', 'GET upload', 'image'),
+  rule('400|404|409|410|416.*|501|200, .*|204', 'GET upload', 'image'),
   rule('404|409|410', `${patch}|PUT layer|PUT config`, 'image', 'exit 6'),
   rule('400|416.*|501|413.*', 'PATCH', 'image', 'exit 6'),
   rule('400|416.*', 'PATCH, next chunk|PUT layer|PUT config', 'image', 'exit 6'),
   // A yes, whatever it says.
-  rule('20.|200, .*|30. .*|413', 'HEAD layer', 'image'),
+  rule('20.|200, .*|30. .*', 'HEAD layer', 'image'),
   rule('416.*', 'HEAD layer', 'image', 'exit 6'),
   // Not what was asked for, and not a refusal: asked again.
   rule('200, .*', 'token|GET manifest', 'image', 'exit 6'),

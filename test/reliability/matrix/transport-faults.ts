@@ -9,7 +9,7 @@ const isPatch = ({ name }: Pick<Step, 'name'>) => name.startsWith('PATCH');
 /** Answered without a body: what is promised beyond the head is nothing to a client. */
 const bodiless = /^(HEAD|GET upload|DELETE)/;
 /** Short enough for a test, and long enough for a machine that does other things, too. */
-const stalling = { stallMs: 600 };
+const stalling = { stallMs: 2000 };
 
 const connections: MatrixFault[] = [
   {
@@ -76,11 +76,11 @@ const bodies: MatrixFault[] = [
   },
   {
     name: 'trickle',
-    hub: (step) => (step.name.startsWith('probe') ? undefined : { kind: 'trickle', pieces: 8, everyMs: 100 }),
+    hub: (step) => (step.name.startsWith('probe') ? undefined : { kind: 'trickle', pieces: 8, everyMs: 350 }),
     registry: (step) =>
       step.has === 'bytes'
-        ? { kind: 'slow', bytesPerSecond: 2 * mib }
-        : { kind: 'trickle', pieces: 8, everyMs: 100 },
+        ? { kind: 'slow', bytesPerSecond: mib }
+        : { kind: 'trickle', pieces: 8, everyMs: 350 },
     options: stalling,
   },
   {
