@@ -1,5 +1,7 @@
-/** The secrets that requests of this process went with, the newest last: their user name where they have one. */
-const known = new Map<string, string | undefined>();
+/** The secrets that requests of this process went with, the newest last, in every form in which they may be written. */
+const known = new Map<string, readonly string[]>();
+/** All forms, the longest first: one may hold another. Made when it is asked for. */
+let forms: readonly string[] | undefined;
 /** A long push replaces its token every few minutes. Those in use stay, for each use makes them the newest. */
 const most = 100;
 
@@ -10,8 +12,10 @@ const serverWords = 4;
 /** From now on this is never shown. */
 export function keepSecret(secret: string, username?: string): void {
   if (secret.length < serverWords) return;
+  const written = known.get(secret);
   known.delete(secret);
-  known.set(secret, username);
+  known.set(secret, written ?? formsOf(secret, username));
+  if (!written) forms = undefined;
   for (const oldest of known.keys()) {
     if (known.size <= most) return;
     known.delete(oldest);
@@ -34,17 +38,25 @@ export function keepAuthorization(value: string): void {
  * @param shortest shorter secrets are left: see {@link ownWords}.
  */
 export function withoutSecrets(text: string, shortest = serverWords): string {
-  const forms = new Set<string>();
-  for (const [secret, username] of known) {
-    for (const form of formsOf(secret, username)) if (form.length >= shortest) forms.add(form);
-  }
-  return blanked(text, forms);
+  forms ??= longestFirst(new Set([...known.values()].flat()));
+  return replaced(
+    text,
+    forms.filter((form) => form.length >= shortest),
+  );
 }
 
-/** `***` for each of them, the longest first: one may hold another. */
+/** `***` for each of them. */
 export function blanked(text: string, words: Iterable<string>): string {
+  return replaced(text, longestFirst(words));
+}
+
+function longestFirst(words: Iterable<string>): string[] {
+  return [...words].sort((a, b) => b.length - a.length);
+}
+
+function replaced(text: string, words: readonly string[]): string {
   let clean = text;
-  for (const word of [...words].sort((a, b) => b.length - a.length)) clean = clean.replaceAll(word, '***');
+  for (const word of words) clean = clean.replaceAll(word, '***');
   return clean;
 }
 

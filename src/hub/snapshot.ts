@@ -62,6 +62,7 @@ async function snapshotOf(
     if (files.length === mostFiles) throw nonsense(`${model} has more than ${mostFiles} files`);
     files.push(modelFile(entry));
   }
+  checkWhole(files, info.filePaths, model);
   files.sort((a, b) => (a.path < b.path ? -1 : 1));
   return {
     model,
@@ -76,6 +77,8 @@ interface ResolvedRevision {
   sha: string;
   gated?: unknown;
   cardData?: unknown;
+  /** All files, named without anything else about them. */
+  filePaths: string[];
 }
 
 async function resolveRevision(
@@ -89,11 +92,12 @@ async function resolveRevision(
     const info = await modelInfo({
       name: model,
       revision: rev,
-      additionalFields: ['sha', 'cardData'],
+      additionalFields: ['sha', 'cardData', 'filePaths'],
       hubUrl: hub.endpoint,
       fetch,
     });
-    return { sha: info.sha, gated: info.gated, cardData: info.cardData };
+    const { sha, gated, cardData, filePaths } = info;
+    return { sha, gated, cardData, filePaths };
   };
   try {
     return await ask(revision);
@@ -104,6 +108,18 @@ async function resolveRevision(
     if (!commit) throw error;
     return ask(commit);
   }
+}
+
+/** A mirror or proxy that drops the `Link` to the next page makes a listing shorter, and says nothing. */
+function checkWhole(files: ModelFile[], paths: string[], model: string): void {
+  const listed = new Set(files.map(({ path }) => path));
+  const missing = paths.filter((path) => !listed.has(path)).length;
+  if (missing === 0) return;
+  throw new BoxcarError(`the hub's listing of ${model} lacks ${missing} of its ${paths.length} files`, {
+    code: 'hub-failed',
+    side: 'hub',
+    hint: 'does a mirror or proxy between here and the hub drop the Link header?',
+  });
 }
 
 function hasCommit(document: unknown): boolean {

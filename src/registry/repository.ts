@@ -178,13 +178,14 @@ export class Repository {
   /**
    * Puts a manifest under a tag or its digest. After a lost answer, or one that left it open, it looks before it puts it
    * again: where tags are immutable the second PUT would be refused.
-   * @throws BoxcarError when the registry reports another digest than the bytes have.
+   * @throws BoxcarError when the registry reports twice another digest than the bytes have.
    */
   putManifest(reference: string, bytes: Buffer, mediaType: string, signal?: AbortSignal): Promise<void> {
     const url = this.url(`manifests/${reference}`);
     const headers = { 'content-type': mediaType };
     const digest = digestOf(bytes);
     let mayBeThere = false;
+    let altered = 0;
     return this.retrying(async () => {
       if (mayBeThere && (await this.manifest(reference, signal))?.digest === digest) return;
       mayBeThere = true;
@@ -197,11 +198,13 @@ export class Repository {
       const reported = header(answer.headers, 'docker-content-digest');
       const stored = reported ?? (await this.manifest(reference, signal))?.digest;
       if (stored !== digest) {
+        altered += stored === undefined ? 0 : 1;
         throw new BoxcarError(`the registry stored another manifest than it was sent: ${stored ?? 'none'}`, {
           code: 'registry-failed',
           side: 'registry',
           request: answer.facts,
-          transient: stored === undefined,
+          // Once it may have happened on the way; another PUT mends the tag then.
+          transient: altered < 2,
           hint: 'does a proxy or the registry rewrite manifests? The tag should not be used',
         });
       }

@@ -74,8 +74,9 @@ export async function appendUpload(
     answerMs: patchAnswerMs,
     signal,
   });
-  if (![201, 202, 204].includes(answer.status))
-    throw await repository.error(answer, 'the registry refused a part of the upload');
+  // A 200 that says where it goes on is a registry's; without that it is a page of something in between.
+  const taken = [201, 202, 204].includes(answer.status) || (answer.status === 200 && answer.headers.location);
+  if (!taken) throw await repository.error(answer, 'the registry refused a part of the upload');
   await answer.discard();
   return nextLocation(answer, session.location);
 }

@@ -41,6 +41,9 @@ export interface UploadOptions {
   kill: AbortSignal;
 }
 
+/** Fewer bytes than that are no progress: what always breaks off after a few would never be given up. */
+const leastProgress = 64 * 1024;
+
 /** A body whose bytes or digest were wrong is sent once more from its first byte: the way may have been at fault. */
 const freshStarts = 1;
 
@@ -280,7 +283,8 @@ class Upload {
 
   #keep(session: UploadSession | undefined): Promise<void> | undefined | void {
     this.#session = session;
-    if (session && session.offset > this.#furthest) {
+    const further = (session?.offset ?? 0) - this.#furthest;
+    if (session && (further >= leastProgress || (further > 0 && session.offset === this.#body.size))) {
       this.#furthest = session.offset;
       this.#patience.progress();
     }

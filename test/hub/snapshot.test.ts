@@ -226,6 +226,16 @@ describe('a hub that makes no sense', () => {
     await assert.rejects(takeSnapshot(hub, 'acme/tiny', 'main'), { code: 'hub-failed' });
   });
 
+  test('a listing whose second page nobody named is not taken for the whole', async (t) => {
+    const server = await startTestHub(t, { models: [manyFiles(30)], pageSize: 20 });
+    assert.equal((await takeSnapshot(hubAt(t, server.url), 'acme/many', 'main')).files.length, 30);
+    server.faults.push({ match: { path: /\/tree\// }, action: { kind: 'headers', headers: { link: '' } } });
+    await assert.rejects(takeSnapshot(hubAt(t, server.url), 'acme/many', 'main'), {
+      code: 'hub-failed',
+      message: "the hub's listing of acme/many lacks 14 of its 30 files",
+    });
+  });
+
   test('a stop is a stop', async (t) => {
     const server = await startTestHub(t, { models: [tinyModel()] });
     const reason = new Error('stopped');

@@ -109,9 +109,14 @@ const ladder: Record<string, Row> = {
   'no Location after a PATCH': { dialect: 'distribution3', changes: { patchLocation: false }, ends: easy },
   'PATCH answers 201': { dialect: 'distribution3', changes: { patchStatus: 201 }, ends: easy },
   'PATCH answers 204': { dialect: 'distribution3', changes: { patchStatus: 204 }, ends: easy },
-  'PATCH answers 200, so that it is asked what came': {
+  'PATCH answers 200 and where it goes on': {
     dialect: 'distribution3',
     changes: { patchStatus: 200 },
+    ends: easy,
+  },
+  'PATCH answers 200 and no more, so that it is asked what came': {
+    dialect: 'distribution3',
+    changes: { patchStatus: 200, patchLocation: false },
     ends: {
       auto: streamAfter(1, 0),
       learnt: chunkedAfter(3, 0),
