@@ -112,7 +112,7 @@ export function told(t: TestContext, options: Partial<ReporterOptions> & { stder
   const written: string[] = [];
   const stderr = { write: (text: string) => written.push(text) };
   const defaults = { style: 'text', quiet: false, verbose: false, stderr, env: {}, timeZone: 'UTC' } as const;
-  const reporter = createReporter({ ...defaults, ...options });
+  const reporter = createReporter({ ...defaults, now: () => Date.now(), ...options });
   t.after(() => reporter.close());
   return {
     reporter,
