@@ -1,4 +1,5 @@
-import { type FileHandle, open } from 'node:fs/promises';
+import { type FileHandle, open, readFile } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 /** Native code with prebuilt binaries; a machine without one goes without locks, which is no reason to stop. */
 const native = import('fs-native-extensions').then(
@@ -22,9 +23,9 @@ export class Lock {
     const file = await open(path, 'a+', 0o600);
     try {
       if (!(await tryLock(file))) {
-        const holder = Number.parseInt(await file.readFile('utf8'), 10);
+        const holder = await holderOf(path);
         await file.close();
-        return Number.isInteger(holder) ? holder : 0;
+        return holder;
       }
     } catch (error) {
       await file.close().catch(() => {});
@@ -51,6 +52,25 @@ export class Lock {
   /** The file stays: removing it could take away the lock of one who has just opened it. */
   async release(): Promise<void> {
     await this.#file.close();
+  }
+}
+
+/** Who holds a lock file: it is written right after the lock is taken, and until then it may name one who is dead. */
+async function holderOf(path: string): Promise<number> {
+  let holder = 0;
+  for (let looks = 0; looks < 10; looks++) {
+    await sleep(20);
+    holder = Number.parseInt(await readFile(path, 'utf8'), 10) || 0;
+    if (holder > 0 && isAlive(holder)) break;
+  }
+  return holder;
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 }
 

@@ -83,3 +83,16 @@ test('waiting for a lock ends when it is free', async (t) => {
   await (second as Lock | undefined)?.release();
   assert.equal(readFileSync(path, 'utf8'), 'content');
 });
+
+test('a holder that has not yet written its number is waited for', async (t) => {
+  const path = join(tempDir(t), 'lock');
+  const held = await Lock.take(path);
+  assert.ok(held instanceof Lock);
+  t.after(() => held.release());
+  for (const before of ['', '4194304\n']) {
+    writeFileSync(path, before);
+    const taking = Lock.take(path);
+    setTimeout(() => writeFileSync(path, `${process.pid}\n`), 50);
+    assert.equal(await taking, process.pid);
+  }
+});

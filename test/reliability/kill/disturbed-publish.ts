@@ -9,7 +9,7 @@ import { type Registry, type RegistryKind, startRegistry } from '../../support/r
 import { inspectRegistry } from '../../support/registry-storage.ts';
 import { type FinishedProgram, startBoxcar } from '../../support/run.ts';
 import { tempDir } from '../../support/temp-dir.ts';
-import type { KillPoint } from './kill-points.ts';
+import type { Kill, KillPoint, Signals } from './kill-points.ts';
 import { startWatchingProxy, type WatchingProxy } from './watching-proxy.ts';
 
 const mb = 1_000_000;
@@ -28,8 +28,6 @@ export const model = oneCommit('acme/killed', {
     ]),
   ),
 });
-
-export type Signals = 'SIGKILL' | 'SIGTERM' | 'SIGTERM, then SIGKILL';
 
 /** What one run of the program came to. */
 export interface Run {
@@ -121,12 +119,12 @@ export class DisturbedPublish {
     const env = { HF_ENDPOINT: this.hub.url, ...point.env };
     const program = startBoxcar(this.#args, { env, home: this.#home, timeoutMs: 120_000 });
     let reached = false;
-    const kill = async () => {
+    const kill: Kill = async (by = signals) => {
       if (reached) return;
       reached = true;
-      program.kill(signals === 'SIGKILL' ? 'SIGKILL' : 'SIGTERM');
-      if (signals === 'SIGTERM, then SIGKILL') setImmediate(() => program.kill('SIGKILL'));
-      if (signals !== 'SIGTERM') await program.finished;
+      program.kill(by === 'SIGKILL' ? 'SIGKILL' : 'SIGTERM');
+      if (by === 'SIGTERM, then SIGKILL') setImmediate(() => program.kill('SIGKILL'));
+      if (by !== 'SIGTERM') await program.finished;
     };
     this.proxy.watch = point.watch?.(kill) ?? {};
     const ended = await program.finished;

@@ -10,8 +10,13 @@ export interface KillPoint {
    * What watches for the place in one run. `kill` resolves when the process is no more (or, asked to end, at once), so that
    * what waits for it lets the registry act after the process's end.
    */
-  watch?(kill: () => Promise<void>): Watch;
+  watch?(kill: Kill): Watch;
 }
+
+export type Signals = 'SIGKILL' | 'SIGTERM' | 'SIGTERM, then SIGKILL';
+
+/** Ends the process; by the signals that were drawn for this run, if no others are given. */
+export type Kill = (signals?: Signals) => Promise<void>;
 
 const moments = {
   arrived: 'before the registry has it',
@@ -20,17 +25,17 @@ const moments = {
 } as const;
 type Moment = keyof typeof moments;
 
-/** Whichever of them comes first. */
+/** Whichever of them comes first; all but the first are certain to end the process. */
 export function firstOf(...points: [KillPoint, ...KillPoint[]]): KillPoint {
   const [{ name, env }] = points;
   const first: KillPoint = {
     name,
     ...(env ? { env } : {}),
     watch(kill) {
-      const watches = points.map((point) =>
+      const watches = points.map((point, i) =>
         point.watch?.(() => {
           first.name = point.name;
-          return kill();
+          return kill(i > 0 ? 'SIGKILL' : undefined);
         }),
       );
       const all = (moment: keyof Watch) => async (exchange: Exchange) => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { push } from '../../../src/index.ts';
@@ -37,18 +37,22 @@ test('an image layout that is killed again and again', async (t) => {
   const renamesOf = (names: string[]) =>
     names.flatMap((name) => (['before', 'after'] as const).map((moment) => atRename(moment, 1, name)));
   const bySize = [...undisturbed.layers].sort((one, other) => other.size - one.size);
-  const ofLayers = renamesOf(bySize.map(({ digest }) => digest.slice(-12)));
-  const chosen = new Set(random.shuffled(ofLayers).slice(0, long ? ofLayers.length : 2));
-  const bytes = Array.from({ length: long ? 24 : 2 }, () => 1 + random.below(6 * mib));
+  const ofLayers = renamesOf(bySize.slice(0, 4).map(({ digest }) => digest.slice(-12)));
+  const chosen = new Set(random.shuffled(ofLayers).slice(0, long ? ofLayers.length : 1));
+  const bytes = Array.from({ length: long ? 24 : 1 }, (_, i) => i);
   // In the order in which a publish comes to them.
   const points: (KillPoint | number)[] = [
-    ...random.shuffled([...bytes, ...renamesOf(['state.json'])]),
+    ...random.shuffled([...bytes, ...renamesOf(['state.json']).slice(0, long ? 2 : 1)]),
     ...ofLayers.filter((point) => chosen.has(point)),
-    ...renamesOf(['index.json']),
+    ...renamesOf(['index.json']).slice(0, long ? 2 : 1),
   ];
   let kills = 0;
-  for (const point of [...points, undefined]) {
+  for (const [i, place] of [...points, undefined].entries()) {
     const start = read();
+    // So that there are bytes left for the places at the end of a layer.
+    const missing = Math.max(0, size - sizeOf(image)) / (points.length - i + 1);
+    const most = Math.ceil(Math.max(mib / 4, Math.min(6 * mib, missing)));
+    const point = typeof place === 'number' ? 1 + random.below(most) : place;
     const preload = typeof point === 'object' ? point.env : {};
     const program = startBoxcar([...args, '--state-file', join(home, 'state.json')], {
       env: { ...env, ...preload },
@@ -79,8 +83,17 @@ test('an image layout that is killed again and again', async (t) => {
   assert.ok(extra <= 0.1 * size + kills * 8 * mib, `${extra} bytes were read again`);
 });
 
+function sizeOf(folder: string): number {
+  if (!existsSync(folder)) return 0;
+  const entries = readdirSync(folder, { recursive: true, withFileTypes: true });
+  const files = entries
+    .filter((entry) => entry.isFile())
+    .map(({ parentPath, name }) => join(parentPath, name));
+  return files.reduce((sum, file) => sum + statSync(file).size, 0);
+}
+
 function assertRightOrNothing(image: string, manifestDigest: string): void {
-  if (!readdirSync(image).includes('index.json')) return;
+  if (!existsSync(join(image, 'index.json'))) return;
   const blob = (digest: string) => readFileSync(join(image, 'blobs/sha256', digest.slice('sha256:'.length)));
   assert.ok(readFileSync(join(image, 'oci-layout'), 'utf8').includes('1.0.0'));
   const { manifests } = JSON.parse(readFileSync(join(image, 'index.json'), 'utf8'));
