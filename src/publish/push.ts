@@ -49,7 +49,7 @@ export async function push(options: PushOptions): Promise<PublishResult> {
     await target.connect(checked.signal ?? new AbortController().signal);
     checkLimits(plan, target.limits, target.name);
     const openFile = fileOpener(hub, snapshot);
-    if (snapshot.gated) await probe(openFile, plan);
+    if (snapshot.gated) await probe(openFile, plan, checked.signal);
     const { workers, force, failFast, emit, signal } = checked;
     const openState = () => openStateFile(checked, snapshot, target);
     return await publish({ plan, target, tags, workers, force, failFast, openFile, openState, emit, signal });
@@ -91,7 +91,7 @@ async function planSnapshot(
   const [best] = weights === 'all' ? possibleSavings(files).sort((a, b) => b.bytes - a.bytes) : [];
   if (scans) {
     const open = fileOpener(hub, snapshot);
-    const head = ({ path }: ModelFile) => firstPiece(open, path, 0);
+    const head = ({ path }: ModelFile) => firstPiece(open, path, 0, checked.signal);
     await denyUnsafe(files, head, (message) => emit(warning(message)));
   }
   const plan = await planModelcar({ ...snapshot, files }, { prefix, platform });
@@ -131,17 +131,25 @@ function fileOpener(hub: Hub, snapshot: Snapshot): OpenModelFile {
 }
 
 /** Of a gated model everyone may read the listing: one byte of a file shows whether the files may be read. */
-async function probe(openFile: OpenModelFile, { layers }: Plan): Promise<void> {
+async function probe(
+  openFile: OpenModelFile,
+  { layers }: Plan,
+  signal: AbortSignal | undefined,
+): Promise<void> {
   const layer = layers.find(({ fileSize }) => fileSize > 0);
   if (!layer) return;
-  await firstPiece(openFile, layer.path, layer.fileSize - 1).catch((error: unknown) => {
+  await firstPiece(openFile, layer.path, layer.fileSize - 1, signal).catch((error: unknown) => {
     // They may be read; whether they are right is seen when they are.
     if (!(error instanceof BoxcarError && error.code === 'content-mismatch')) throw error;
   });
 }
 
-async function firstPiece(openFile: OpenModelFile, path: string, from: number): Promise<Uint8Array> {
-  const { signal } = new AbortController();
+async function firstPiece(
+  openFile: OpenModelFile,
+  path: string,
+  from: number,
+  signal = new AbortController().signal,
+): Promise<Uint8Array> {
   for await (const piece of openFile({ path }, { onRead() {}, onRetry() {} })(from, signal))
     return Buffer.from(piece.subarray(0, 16));
   return Buffer.alloc(0);
