@@ -33,7 +33,7 @@ export const socketLimit = (workers: number): number => 8 * workers + 16;
 /** All descriptors: what node itself has open, the state file, and a file a worker in an image layout. */
 export const descriptorLimit = (workers: number): number => socketLimit(workers) + workers + 36;
 /** What a peak may have more in its second half, in MiB: the heap is not collected at the same moments. */
-const noise = 16;
+const noise = 32;
 
 /** One push to be watched. */
 export interface Soak {
