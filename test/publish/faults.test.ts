@@ -160,20 +160,6 @@ describeEachRegistry('a push that meets faults', (kind) => {
     assert.doesNotMatch(readFileSync(join(folder, file), 'utf8') + stdout + stderr, /hf_secret_token/);
   });
 
-  test('two at once: the second says who has the state file, both end with one image', async (context) => {
-    const big = oneCommit('acme/twice', { 'model.safetensors': safetensors(3_000_000, 7) });
-    const { hub, registry } = await setup(context, { models: [big], bytesPerSecond: 300_000 });
-    const home = tempDir(context);
-    const args = ['push', big.name, `${registry.host}/x`, '--json'];
-    const first = startBoxcar(args, { env: { HF_ENDPOINT: hub.url }, home });
-    await first.said(/1 file/);
-    const second = await runBoxcar(args, { env: { HF_ENDPOINT: hub.url }, home });
-    const one = await first.finished;
-    assert.deepEqual([one.code, second.code], [0, 0], one.stderr + second.stderr);
-    assert.match(second.stderr, /process \d+ is using the state file/);
-    assert.equal(JSON.parse(one.stdout).manifestDigest, JSON.parse(second.stdout).manifestDigest);
-  });
-
   test('a second signal ends it at once', async (context) => {
     const big = oneCommit('acme/stuck', { 'model.safetensors': safetensors(3_000_000, 8) });
     const { hub, registry } = await setup(context, { models: [big] });

@@ -59,7 +59,7 @@ describe('a whole push at full speed', { timeout: 20 * minutes }, () => {
   const size = (long ? 512 : 75) * mib;
   const model = bigModel({ files: 4, size });
   test('stays flat', inLong, within({ model }));
-  test('stays flat in chunks', { skip }, within({ model, ...chunked }));
+  test('stays flat in chunks', inLong, within({ model, ...chunked }));
   test('stays flat into an image layout', inLong, within({ model, target: 'layout' }));
   test('stays flat over TLS', withTls, within({ model, tls: true }));
   test(
