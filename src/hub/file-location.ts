@@ -1,10 +1,8 @@
 import pLimit from 'p-limit';
 import { BoxcarError } from '../errors.ts';
 import { type HttpResponse, statusError } from '../http/client.ts';
-import { redirectTarget } from '../http/redirect.ts';
-import { type Hub, hubError } from './hub.ts';
+import { follow, type Hub, hubError } from './hub.ts';
 
-const maxRedirects = 5;
 /** Statuses of a store to which a signed URL is not good, or not any more. */
 const unsigned = [400, 401, 403, 404, 410];
 /** Failures in a row of the store that the hub has named, after which the hub is asked for another. */
@@ -78,23 +76,13 @@ export class FileLocation {
     return undefined;
   }
 
-  async #follow(start: URL, range: FileRange): Promise<HttpResponse> {
-    let url = start;
-    for (let hops = 0; ; hops++) {
-      const answer = await this.#request(url, range);
-      const target = redirectTarget(answer, url);
-      if (!target || hops === maxRedirects) return answer;
-      await answer.discard();
-      url = target;
-      // Kept even if the store fails once: what was signed stays good.
-      this.#signed = target;
-    }
-  }
-
-  #request(url: URL, { from, to, signal }: FileRange): Promise<HttpResponse> {
+  #follow(url: URL, { from, to, signal }: FileRange): Promise<HttpResponse> {
     // A CDN that is offered gzip may ignore the range: huggingface_hub#3778.
     const headers = { range: `bytes=${from}-${to - 1}`, 'accept-encoding': 'identity' };
-    return this.#hub.http.request({ method: 'GET', url, headers, signal });
+    return follow(this.#hub, { method: 'GET', url, headers, signal }, (target) => {
+      // Kept even if the store fails once: what was signed stays good.
+      this.#signed = target;
+    });
   }
 
   async #accept(answer: HttpResponse): Promise<HttpResponse> {

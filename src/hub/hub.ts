@@ -94,8 +94,15 @@ function onEndpoint({ endpoint }: Hub, { pathname, search }: URL): URL {
   );
 }
 
-/** A request that follows redirects, without credentials beyond the hub's origin. */
-export async function follow(hub: Hub, request: HttpRequest): Promise<HttpResponse> {
+/**
+ * A request that follows redirects, without credentials beyond the hub's origin.
+ * @param onTarget told of each place that it is sent to.
+ */
+export async function follow(
+  hub: Hub,
+  request: HttpRequest,
+  onTarget: (target: URL) => void = () => {},
+): Promise<HttpResponse> {
   let url = request.url;
   for (let hops = 0; ; hops++) {
     const answer = await hub.http.request({ ...request, url });
@@ -103,6 +110,7 @@ export async function follow(hub: Hub, request: HttpRequest): Promise<HttpRespon
     if (!target || hops === maxRedirects) return answer;
     await answer.discard();
     url = target;
+    onTarget(target);
   }
 }
 

@@ -66,32 +66,33 @@ async function sameImageThere(
     emit,
   } = job;
   const there = await manifestThere(job, signal);
-  const digests = there && digestsOfSameImage(plan, there.bytes);
-  const reused = digests ? plan.layers.length : 0;
+  const reused = there ? plan.layers.length : 0;
   emit({
     type: 'planned',
     layers: plannedLayers(plan),
     size: plan.size,
     reused,
-    toTransfer: digests ? 0 : plan.size,
+    toTransfer: there ? 0 : plan.size,
     workers,
     upload: target.uploadWords,
   });
-  if (!there || !digests) return undefined;
-  const layers = plan.layers.map((layer, i) => reusedLayer(layer, digests[i] as Digest));
+  if (!there) return undefined;
+  const layers = plan.layers.map((layer, i) => reusedLayer(layer, there.digests[i] as Digest));
   for (const result of layers) emit({ type: 'layer-done', result, source: `:${tag}` });
   await tagExisting(target, { ...there, mediaType: mediaTypes.manifest }, others, emit, signal);
   return { layers, digest: there.digest };
 }
 
-/** The manifest that has the tag already. @throws BoxcarError `tag-exists` when it is another one, which is not moved unasked. */
+/** The manifest that has the tag already, and its layers' digests. @throws BoxcarError `tag-exists` when it is another one, which is not moved unasked. */
 async function manifestThere(
   { plan, target, tags: [tag], force }: Publish,
   signal: AbortSignal,
-): Promise<{ digest: Digest; bytes: Buffer } | undefined> {
+): Promise<{ digest: Digest; bytes: Buffer; digests: Digest[] } | undefined> {
   const there = force ? undefined : await target.manifest(tag, signal);
-  if (there && !digestsOfSameImage(plan, there.bytes)) throw tagTaken(target.imageRef(tag), there.bytes);
-  return there;
+  if (!there) return undefined;
+  const digests = digestsOfSameImage(plan, there.bytes);
+  if (!digests) throw tagTaken(target.imageRef(tag), there.bytes);
+  return { ...there, digests };
 }
 
 /** Every layer, in the plan's order, brought into the target: as many at a time as there are workers, large ones first. */

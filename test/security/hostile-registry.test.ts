@@ -252,6 +252,14 @@ async function relay(
   return proxy.host;
 }
 
+/** A registry that wants a token of that server for everything. */
+async function sendingTo(t: TestContext, tokenServer: string) {
+  const registry = await fake(t);
+  const headers = { 'www-authenticate': `Bearer realm="${tokenServer}/token"` };
+  registry.faults.push({ times: Infinity, action: { kind: 'answer', status: 401, headers } });
+  return registry;
+}
+
 describe('a token server', () => {
   test('in a circle, out of TLS, without an end, of other shapes: an error, soon', async (t) => {
     for (const [what, script] of [
@@ -266,15 +274,7 @@ describe('a token server', () => {
       ['line', (_s: unknown, r: import('node:http').ServerResponse) => json(r, { token: 'a\r\nx-evil: 1' })],
     ] as const) {
       const tokens = await scriptedServer(t, script);
-      const registry = await fake(t);
-      registry.faults.push({
-        times: Infinity,
-        action: {
-          kind: 'answer',
-          status: 401,
-          headers: { 'www-authenticate': `Bearer realm="${tokens.url}/token"` },
-        },
-      });
+      const registry = await sendingTo(t, tokens.url);
       const { error } = await pushTo(t, registry.host);
       assert.equal(error?.code, 'registry-failed', `${what}: ${error?.message}`);
       assert.ok(tokens.seen.length <= 8, `${what}: ${tokens.seen.length}`);
@@ -284,15 +284,7 @@ describe('a token server', () => {
   test('without an end', async (t) => {
     for (const what of ['a body without end', 'a body that drips', 'headers without end']) {
       const tokens = await startHostile(t, endless[what] as NonNullable<(typeof endless)[string]>);
-      const registry = await fake(t);
-      registry.faults.push({
-        times: Infinity,
-        action: {
-          kind: 'answer',
-          status: 401,
-          headers: { 'www-authenticate': `Bearer realm="${tokens.url}/token"` },
-        },
-      });
+      const registry = await sendingTo(t, tokens.url);
       const grown = growth();
       const { error } = await pushTo(t, registry.host, { stallMs: 500 });
       assert.equal(error?.code, 'registry-failed', what);

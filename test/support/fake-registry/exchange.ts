@@ -1,20 +1,12 @@
 import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { ProxyRequest } from '../fault-proxy.ts';
 import type { Dialect } from './dialects.ts';
 
 /** One request, and how much work it was. */
-export interface FakeRequest {
+export interface FakeRequest extends ProxyRequest {
   /** `storage`: the other origin, standing for an object store. */
   origin: 'registry' | 'storage';
-  method: string;
-  path: string;
-  /** As sent, with its query. */
-  url: string;
-  headers: Record<string, string>;
-  /** Bytes of its body that were read. */
-  requestBytes: number;
-  /** What it was answered; 0 where it was not, or not yet. */
-  status: number;
 }
 
 /** What a script can make of one request. */
