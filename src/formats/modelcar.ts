@@ -1,3 +1,4 @@
+import type { ContentId } from '../digest/content-id.ts';
 import { BoxcarError } from '../errors.ts';
 import type { Snapshot } from '../hub/model-file.ts';
 import { defaultEndpoint } from '../hub/model-reference.ts';
@@ -20,7 +21,7 @@ export const annotations = {
 } as const;
 
 /** The rules of `tarHeader` and `trailerSize`; changed when they give other bytes. */
-const packing = 'tar-1';
+export const packing = 'tar-1';
 
 /** A runtime's limit that holds everywhere: dockerd's graph driver takes 125 layers (moby, layer_store.go). */
 const portableLayers = 125;
@@ -64,21 +65,36 @@ export function layerCountWarning(plan: Plan): string | undefined {
 export function modelcarImage(plan: Plan, digests: Digest[]): { config: Document; manifest: Document } {
   const about = imageAnnotations(plan);
   const config = imageConfig(plan.options.platform, digests, about);
-  const layers = plan.layers.map((layer, i) => layerDescriptor(layer, digests[i]));
+  const layers = plan.layers.map((layer, i) => {
+    const digest = digests[i];
+    if (!digest) throw new BoxcarError(`no digest for ${layer.path}`, { code: 'unexpected', side: 'local' });
+    return layerDescriptor({ ...layer, packing, digest, size: layerSize(layer) });
+  });
   return { config, manifest: imageManifest(config.descriptor, layers, about) };
 }
 
-function layerDescriptor(layer: LayerPlan, digest: Digest | undefined): Descriptor {
-  if (!digest) throw new BoxcarError(`no digest for ${layer.path}`, { code: 'unexpected', side: 'local' });
+/** A layer that has been published: its file, how it was packed, and what came out. */
+export interface PublishedLayer {
+  /** Path in the model's repository. */
+  path: string;
+  contentId: ContentId;
+  packing: string;
+  digest: Digest;
+  /** Bytes of the layer. */
+  size: number;
+}
+
+/** What is known of the file is in the annotations. */
+export function layerDescriptor({ path, contentId, packing, digest, size }: PublishedLayer): Descriptor {
   return {
     mediaType: mediaTypes.layer,
     digest,
-    size: layerSize(layer),
+    size,
     annotations: {
-      [annotations.contentId]: layer.contentId,
+      [annotations.contentId]: contentId,
       [annotations.packing]: packing,
-      'org.cncf.model.filepath': layer.path,
-      'org.opencontainers.image.title': layer.path,
+      'org.cncf.model.filepath': path,
+      'org.opencontainers.image.title': path,
     },
   };
 }

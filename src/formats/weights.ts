@@ -56,6 +56,12 @@ export function possibleSavings(files: ModelFile[]): { format: WeightFormat; byt
     .filter(({ bytes }) => bytes >= worthTelling);
 }
 
+/** `--weights safetensors would leave out 28.4 GB of other weights` */
+export function savingNotice({ format, bytes }: { format: WeightFormat; bytes: number }): string {
+  const amount = bytes < 999.5e6 ? `${(bytes / 1e6).toFixed(0)} MB` : `${(bytes / 1e9).toFixed(1)} GB`;
+  return `--weights ${format} would leave out ${amount} of other weights`;
+}
+
 function weightFormat(path: string): AnyFormat | undefined {
   return patterns.find(([, pattern]) => pattern.test(path))?.[0];
 }

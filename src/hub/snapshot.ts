@@ -1,11 +1,9 @@
-import { listCommits, listFiles, modelInfo } from '@huggingface/hub';
+import { listFiles, modelInfo } from '@huggingface/hub';
 import { type ContentId, isContentId } from '../digest/content-id.ts';
 import { BoxcarError, printable } from '../errors.ts';
+import { findCommit } from './history.ts';
 import { type Hub, hubFetch } from './hub.ts';
 import type { ModelCard, ModelFile, Snapshot } from './model-file.ts';
-
-/** How far back a shortened commit is searched for: commits of the default branch, in pages of 1,000. */
-const searchedCommits = 5000;
 
 /** The hub advises against more than 100,000 files in a repository. */
 const mostFiles = 200_000;
@@ -125,35 +123,6 @@ function checkWhole(files: ModelFile[], paths: string[], model: string): void {
 function hasCommit(document: unknown): boolean {
   const sha = (document as { sha?: unknown } | null | undefined)?.sha;
   return typeof sha === 'string' && /^[0-9a-f]{40}$/.test(sha);
-}
-
-/** The commit of the default branch that starts so; the hub's API takes whole ones only. */
-async function findCommit(
-  hub: Hub,
-  model: string,
-  start: string,
-  signal: AbortSignal | undefined,
-): Promise<string | undefined> {
-  const found: string[] = [];
-  let searched = 0;
-  const fetch = hubFetch(hub, `the commits of ${model}`, Array.isArray, signal);
-  for await (const commit of listCommits({
-    repo: { type: 'model', name: model },
-    batchSize: 1000,
-    hubUrl: hub.endpoint,
-    fetch,
-  })) {
-    if (commit.oid.startsWith(start)) found.push(commit.oid);
-    if (++searched >= searchedCommits) break;
-  }
-  if (found.length > 1) {
-    throw new BoxcarError(`the revision ${start} of ${model} is the start of ${found.length} commits`, {
-      code: 'not-found',
-      side: 'hub',
-      hint: `give more of its digits: ${found.map((oid) => oid.slice(0, start.length + 4)).join(', ')}`,
-    });
-  }
-  return found[0];
 }
 
 type Entry = Awaited<ReturnType<ReturnType<typeof listFiles>['next']>>['value'];

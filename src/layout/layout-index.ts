@@ -49,6 +49,11 @@ export class LayoutIndex {
     );
   }
 
+  async tags(): Promise<string[]> {
+    const { manifests } = await this.#read();
+    return manifests.flatMap((entry) => entry.annotations?.[refName] ?? []);
+  }
+
   /** Points a tag to a manifest; other entries stay. Safe against other processes that do the same. */
   tag(tag: string, descriptor: Descriptor): Promise<void> {
     return this.exclusively(async () => {

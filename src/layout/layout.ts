@@ -62,11 +62,25 @@ export class Layout {
     });
   }
 
-  async hasBlob(digest: Digest): Promise<boolean> {
+  async hasBlob(digest: Digest, _signal?: AbortSignal, size?: number): Promise<boolean> {
     return stat(this.#blob(digest)).then(
-      (found) => found.isFile(),
+      (found) => found.isFile() && (size === undefined || found.size === size),
       () => false,
     );
+  }
+
+  /** The bytes of a small blob. */
+  blob(digest: Digest): Promise<Buffer | undefined> {
+    return readFile(this.#blob(digest)).catch(() => undefined);
+  }
+
+  tags(): Promise<string[]> {
+    return this.#onDisk(() => this.#index.tags());
+  }
+
+  /** There is nothing beside this directory. */
+  async mountBlob(): Promise<boolean> {
+    return false;
   }
 
   /**
@@ -143,6 +157,12 @@ export class Layout {
     }
     if (stop.aborted) throw stop.reason;
     return resumed;
+  }
+
+  async cancelUpload(location: string): Promise<void> {
+    const partial = await this.#onDisk(() => PartialFile.reopen(this.directory, location));
+    await partial?.file.close();
+    if (partial) await rm(partial.path, { force: true });
   }
 
   async putBlob(bytes: Buffer): Promise<void> {

@@ -66,6 +66,26 @@ export function imageManifest(
   return document(mediaTypes.manifest, manifest);
 }
 
+/** What an artifact has where it has nothing (image-spec, manifest.md, "Guidance for an Empty Descriptor"). */
+export const emptyBlob: Document = document('application/vnd.oci.empty.v1+json', {});
+
+/** A manifest of something that is no image (image-spec, manifest.md, "Guidelines for Artifact Usage"). */
+export function artifactManifest(
+  artifactType: string,
+  config: Descriptor,
+  layers: Descriptor[],
+  annotations: Record<string, string>,
+): Document {
+  return document(mediaTypes.manifest, {
+    schemaVersion: 2,
+    mediaType: mediaTypes.manifest,
+    artifactType,
+    config,
+    layers,
+    annotations: sorted(annotations),
+  });
+}
+
 function document(mediaType: string, value: unknown): Document {
   const bytes = Buffer.from(JSON.stringify(value));
   return { bytes, descriptor: { mediaType, digest: digestOf(bytes), size: bytes.length } };

@@ -1,4 +1,5 @@
 import { BoxcarError } from '../errors.ts';
+import { isDigest } from './digest.ts';
 
 /** Where an image goes: a repository of a registry, or an OCI image layout directory. */
 export type TargetReference =
@@ -60,6 +61,59 @@ export function parseTarget(text: string): TargetReference {
     ...(tag === undefined ? {} : { tag: checkTag(tag) }),
     ...(url ? { scheme: url[1] as 'http' | 'https' } : {}),
   };
+}
+
+/** An image on the target's registry. */
+export interface ImageReference {
+  /** Absent for the target's own. */
+  repository?: string;
+  /** Tag or digest. */
+  reference: string;
+}
+
+/**
+ * Reads `registry/repository:tag` or `...@sha256:...`; without anything before the colon or `@` it is in the target's
+ * own repository.
+ * @throws BoxcarError `usage`, also for another registry than the target's.
+ */
+export function parseImageReference(text: string, target: TargetReference): ImageReference {
+  const [, name = '', digest] = /^([^@]*)(?:@(.*))?$/s.exec(text) ?? [];
+  if (digest !== undefined && !isDigest(digest))
+    throw noImage(text, `${JSON.stringify(digest)} is no digest`);
+  if (name === '' && digest !== undefined) return { reference: digest };
+  if (/^:[^/]*$/.test(name) && digest === undefined) return { reference: checkTag(name.slice(1)) };
+  const image = parseTarget(name);
+  const reference = digest ?? image.tag;
+  if (reference === undefined) throw noImage(text, 'it has neither a tag nor a digest');
+  if (image.kind === 'layout' || target.kind === 'layout') {
+    const same = image.kind === 'layout' && target.kind === 'layout' && image.directory === target.directory;
+    if (same) return { reference };
+    throw noImage(text, 'layers are reused within one registry, or one directory');
+  }
+  if (image.registry !== target.registry)
+    throw noImage(text, `it is on another registry than the target (${target.registry})`);
+  return image.repository === target.repository ? { reference } : { repository: image.repository, reference };
+}
+
+/** Reads `repository` or `registry/repository`. @throws BoxcarError `usage`. */
+export function parseRepository(text: string, target: TargetReference): string {
+  const own = target.kind === 'registry' ? `${target.registry}/` : undefined;
+  const path = own && text.startsWith(own) ? text.slice(own.length) : text;
+  if (own && repositoryPattern.test(path)) return path;
+  throw new BoxcarError(
+    own
+      ? `not a repository of ${own.slice(0, -1)}: ${JSON.stringify(text)}`
+      : 'there is nothing to mount from in a directory',
+    { code: 'usage', side: 'local', hint: 'give the repository alone: models/other, for example' },
+  );
+}
+
+function noImage(text: string, why: string): BoxcarError {
+  return new BoxcarError(`not an image to reuse from: ${JSON.stringify(text)}: ${why}`, {
+    code: 'usage',
+    side: 'local',
+    hint: 'write registry/repository:tag on the registry of the target, or :tag for its own repository',
+  });
 }
 
 /** @throws BoxcarError `usage`. */

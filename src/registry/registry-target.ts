@@ -2,9 +2,13 @@ import type { Digest } from '../oci/digest.ts';
 import { digestOf } from '../oci/digest.ts';
 import type { UploadBody } from './body-cursor.ts';
 import { type ChosenDialect, dialectShown, limitsOf } from './dialects.ts';
+import { mountBlob } from './mount.ts';
 import type { Repository, StoredManifest } from './repository.ts';
+import { readBlob } from './stored-blob.ts';
+import { listTags } from './tag-list.ts';
 import { type UploadOptions, uploadBlob } from './upload.ts';
 import { type UploadChoice, UploadManner } from './upload-manner.ts';
+import { cancelUpload } from './upload-session.ts';
 
 export interface RegistryTargetOptions {
   choice: UploadChoice;
@@ -26,6 +30,10 @@ export class RegistryTarget {
     this.name = repository.name;
     this.#repository = repository;
     this.#options = options;
+  }
+
+  get origin(): string {
+    return this.#repository.origin;
   }
 
   get uploadWords(): string {
@@ -52,12 +60,36 @@ export class RegistryTarget {
     onDialect(chosen);
   }
 
-  hasBlob(digest: Digest, signal: AbortSignal): Promise<boolean> {
-    return this.#repository.hasBlob(digest, signal);
+  hasBlob(digest: Digest, signal: AbortSignal, size?: number): Promise<boolean> {
+    return this.#repository.hasBlob(digest, signal, size);
+  }
+
+  blob(digest: Digest, limit: number, signal: AbortSignal): Promise<Buffer | undefined> {
+    return readBlob(this.#repository, digest, limit, signal);
+  }
+
+  mountBlob(digest: Digest, from: string, signal: AbortSignal): Promise<boolean> {
+    return mountBlob(this.#repository, digest, from, signal);
+  }
+
+  /** The tags; `undefined` where the registry does not list them. */
+  tags(signal: AbortSignal): Promise<string[] | undefined> {
+    return listTags(this.#repository, signal);
+  }
+
+  /** Another repository of the registry, to read. `forget` gives up the right to, where the token server refuses it. */
+  neighbour(path: string): { source: RegistryTarget; forget: () => void } {
+    const forget = this.#repository.alsoRead(path);
+    return { source: new RegistryTarget(this.#repository.sibling(path), this.#options), forget };
   }
 
   upload(body: UploadBody, options: UploadOptions): Promise<Digest> {
     return uploadBlob(this.#repository, this.#manner, body, options);
+  }
+
+  async cancelUpload(location: string, signal: AbortSignal): Promise<void> {
+    const url = URL.parse(location);
+    if (url) await cancelUpload(this.#repository, { location: url, offset: 0 }, signal);
   }
 
   /** A small blob whose digest is known: sent only where it is missing. */
@@ -72,6 +104,10 @@ export class RegistryTarget {
 
   manifest(reference: string, signal: AbortSignal): Promise<StoredManifest | undefined> {
     return this.#repository.manifest(reference, signal);
+  }
+
+  deleteManifest(reference: string, signal: AbortSignal): Promise<boolean> {
+    return this.#repository.deleteManifest(reference, signal);
   }
 
   putManifest(tag: string, bytes: Buffer, mediaType: string, signal: AbortSignal): Promise<void> {

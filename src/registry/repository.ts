@@ -125,13 +125,18 @@ export class Repository {
     });
   }
 
-  /** Whether the registry has a blob; a redirect to its storage is a yes. */
-  hasBlob(digest: Digest, signal?: AbortSignal): Promise<boolean> {
+  /**
+   * Whether the registry has a blob; a redirect to its storage is a yes.
+   * @param size where it is known, in bytes: a blob of another size is not the one meant.
+   */
+  hasBlob(digest: Digest, signal?: AbortSignal, size?: number): Promise<boolean> {
     return this.retrying(async () => {
       const answer = await this.request({ method: 'HEAD', url: this.url(`blobs/${digest}`), signal });
       await answer.discard();
       if (answer.status === 404) return false;
-      if (answer.status >= 200 && answer.status < 400) return true;
+      const told = answer.status === 200 ? header(answer.headers, 'content-length') : undefined;
+      if (answer.status >= 200 && answer.status < 400)
+        return size === undefined || told === undefined || Number(told) === size;
       throw await this.error(answer, `the registry did not say whether it has ${digest}`);
     }, signal);
   }
@@ -209,6 +214,46 @@ export class Repository {
         });
       }
     }, signal);
+  }
+
+  /**
+   * Removes a tag, or a manifest with all its tags by its digest (distribution-spec, "Content Management").
+   * @returns whether it is gone; registries may refuse either, or both.
+   */
+  async deleteManifest(reference: string, signal?: AbortSignal): Promise<boolean> {
+    const url = this.url(`manifests/${reference}`);
+    // A right to delete that the account does not have must not be asked for in every later token.
+    const forget = this.#authorizer.rememberScopes();
+    try {
+      const status = await this.retrying(async () => {
+        const answer = await this.request({ method: 'DELETE', url, signal });
+        if (answer.status >= 500 && answer.status !== 501)
+          throw await this.error(answer, `the registry did not delete ${this.path}:${reference}`);
+        await answer.discard();
+        return answer.status;
+      }, signal);
+      return (status >= 200 && status < 300) || status === 404;
+    } catch (error) {
+      if (error instanceof BoxcarError && error.code === 'unauthorized') return false;
+      throw error;
+    } finally {
+      forget();
+    }
+  }
+
+  /** Another repository of the same registry, spoken to with the same credentials. */
+  sibling(path: string): Repository {
+    return new Repository(path, this.#http, this.#authorizer, this.patience);
+  }
+
+  /**
+   * Asks from now on for the right to read another repository, too: to look at its images and mount its blobs.
+   * @returns takes that back, for where the token server refuses it.
+   */
+  alsoRead(path: string): () => void {
+    const forget = this.#authorizer.rememberScopes();
+    this.#authorizer.addScope(path);
+    return forget;
   }
 }
 

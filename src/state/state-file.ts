@@ -11,20 +11,26 @@ import type { LayerState, PublishState, StateIdentity } from './state-schema.ts'
 const writeEveryMs = 100;
 /** A layer that has come so many bytes further is written sooner, as a killed process would read them again. */
 const writeEveryBytes = 2 * 1024 * 1024;
+/** A layer of fewer bytes is sent again sooner than the disk is waited for. */
+const worthAWrite = 1024 * 1024;
 /** Writes block the process: they take one part in so many of its time, at most. A slow disk gets fewer of them. */
 const restFactor = 20;
 /** How often a copy is made that survives the machine's end, too, in ms. */
 const syncEveryMs = 1000;
 
-/** Where the state of a publish is kept unless the user says otherwise (XDG Base Directory Specification). */
+/** The directory of all states (XDG Base Directory Specification). */
+export function stateDirectory(env: NodeJS.ProcessEnv): string {
+  return join(env.XDG_STATE_HOME || join(env.HOME || homedir(), '.local', 'state'), 'boxcar');
+}
+
+/** Where the state of a publish is kept unless the user says otherwise. */
 export function defaultStatePath(identity: StateIdentity, env: NodeJS.ProcessEnv): string {
-  const base = env.XDG_STATE_HOME || join(env.HOME || homedir(), '.local', 'state');
   const key = createHash('sha256')
     .update(JSON.stringify(Object.values(identity)))
     .digest('hex')
     .slice(0, 12);
   const name = identity.model.replace(/[^\w.-]+/g, '--');
-  return join(base, 'boxcar', `${name}-${identity.commit.slice(0, 12)}-${key}.json`);
+  return join(stateDirectory(env), `${name}-${identity.commit.slice(0, 12)}-${key}.json`);
 }
 
 /**
@@ -32,6 +38,8 @@ export function defaultStatePath(identity: StateIdentity, env: NodeJS.ProcessEnv
  * often and without waiting for the disk; a synced copy beside it follows, for the machine's end.
  */
 export class StateFile {
+  /** It is the user's own. */
+  readonly trusted = true;
   readonly path: string;
   readonly #state: PublishState;
   readonly #lock: Lock;
@@ -46,6 +54,7 @@ export class StateFile {
   #syncing: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
   #failed = false;
+  #closed = false;
 
   private constructor(path: string, state: PublishState, lock: Lock, onFailure: (message: string) => void) {
     this.path = path;
@@ -79,7 +88,7 @@ export class StateFile {
       const state = await readState(path, identity, onNotice);
       const file = new StateFile(path, state, lock, onNotice);
       // Shows at once whether the disk takes it, before there is progress to lose.
-      file.flush();
+      file.#write();
       return file;
     } catch (error) {
       await lock.release().catch(() => {});
@@ -96,13 +105,17 @@ export class StateFile {
     this.#state.layers[name] = layer;
     this.#dirty = true;
     const rest = restFactor * Math.min(...this.#tookMs);
-    this.#timer ??= setTimeout(() => this.flush(), Math.max(writeEveryMs, rest));
+    this.#timer ??= setTimeout(() => this.#write(), Math.max(writeEveryMs, rest));
     if (hashed(layer) - (this.#written.get(name) ?? 0) < writeEveryBytes) return;
-    if (performance.now() - this.#wroteAt >= rest) this.flush();
+    if (performance.now() - this.#wroteAt >= rest) this.#write();
   }
 
-  /** Writes what is not yet written. */
-  flush(): void {
+  /** Writes what is not yet written, where the layer is worth that. */
+  flush(name: string): void {
+    if ((this.#state.layers[name]?.size ?? 0) >= worthAWrite) this.#write();
+  }
+
+  #write(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     if (!this.#dirty) return;
@@ -120,9 +133,22 @@ export class StateFile {
     if (!this.#syncing && this.#wroteAt - this.#syncedAt >= syncEveryMs) this.#syncing = this.#sync(text);
   }
 
+  async record(): Promise<void> {
+    this.#write();
+  }
+
+  forget(): void {}
+
+  /** It stays: the next run sees by it that nothing is left to do. */
+  finish(): Promise<void> {
+    return this.close();
+  }
+
   /** Writes everything, for good. */
   async close(): Promise<void> {
-    this.flush();
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#write();
     await this.#syncing;
     await replaceFile(this.path, `${JSON.stringify(this.#state)}\n`, 0o600).catch((error) =>
       this.#fail(error),

@@ -3,15 +3,24 @@ import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js';
 import type { ContentId } from '../digest/content-id.ts';
 import type { Digest } from '../oci/digest.ts';
 
-/** What is remembered of one layer. Described in state-schema/v1.json. */
+/** An unfinished upload. */
+export interface SavedUpload {
+  location: string;
+  offset: number;
+  /** Of the finished layer. Its closing request may have been sent, and the layer be in the target. */
+  digest?: Digest;
+  /** When the session was opened, ISO 8601. */
+  began?: string;
+}
+
+/** What is remembered of one layer. Described in state-schema/v2.json. */
 export interface LayerState {
   contentId: ContentId;
   /** Bytes of the whole layer. */
   size: number;
   /** Present when the layer is in the target. */
   digest?: Digest;
-  /** `digest`: of the finished layer. Its closing request may have been sent, and the layer be in the target. */
-  upload?: { location: string; offset: number; digest?: Digest };
+  upload?: SavedUpload;
   checkpoints?: { offset: number; layer: string; content?: string }[];
 }
 
@@ -25,19 +34,27 @@ export interface StateIdentity {
 
 /** A state file's content. */
 export interface PublishState extends StateIdentity {
-  version: 1;
+  version: 2;
   layers: Record<string, LayerState>;
 }
 
-let validate: ValidateFunction<PublishState> | undefined;
+/** The version that is written. Those before it have nothing that it has not. */
+export const stateVersion = 2;
 
-/** Why `value` is no state of version 1; `undefined` when it is one. */
+const validators = new Map<number, ValidateFunction>();
+
+/** Why `value` is no state of a version up to {@link stateVersion}; `undefined` when it is one. */
 export function stateFault(value: unknown): string | undefined {
-  if (!validate) {
-    const schema = readFileSync(new URL('../../state-schema/v1.json', import.meta.url), 'utf8');
-    validate = new Ajv2020().compile<PublishState>(JSON.parse(schema));
-  }
+  const version = (value as { version?: unknown } | null)?.version === 1 ? 1 : stateVersion;
+  const validate = validators.get(version) ?? validatorOf(version);
   if (validate(value)) return undefined;
   const [first] = validate.errors ?? [];
   return `${first?.instancePath || 'it'} ${first?.message ?? 'is wrong'}`;
+}
+
+function validatorOf(version: number): ValidateFunction {
+  const schema = readFileSync(new URL(`../../state-schema/v${version}.json`, import.meta.url), 'utf8');
+  const validate = new Ajv2020().compile(JSON.parse(schema));
+  validators.set(version, validate);
+  return validate;
 }

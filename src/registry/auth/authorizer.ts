@@ -97,6 +97,14 @@ export class Authorizer {
     if (this.#scopes.add([`repository:${repository}:pull`])) this.#token.outdate();
   }
 
+  /** @returns goes back to asking for what is asked for now. */
+  rememberScopes(): () => void {
+    const before = this.#scopes.list();
+    return () => {
+      if (this.#scopes.reset(before)) this.#token.outdate();
+    };
+  }
+
   /**
    * An identity token is not for registries, whatever they ask for: it goes to the token server only (distribution,
    * spec/auth/scope, "Refresh Tokens").

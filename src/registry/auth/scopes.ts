@@ -13,6 +13,13 @@ export class Scopes {
     return [...this.#scopes];
   }
 
+  /** @returns whether that changed anything. */
+  reset(scopes: string[]): boolean {
+    const changed = scopes.join(' ') !== this.#scopes.join(' ');
+    this.#scopes = [...scopes];
+    return changed;
+  }
+
   /**
    * Adds what is not covered yet.
    * @param urgent puts it first: some token servers look at the first scope only (go-containerregistry, bearer.go).
