@@ -22,10 +22,20 @@ export interface Totals {
   layers: number;
   /** Sum of the layers' sizes in bytes. */
   size: number;
+  /** Layers by outcome. */
   reused: number;
   mounted: number;
   resumed: number;
   transferred: number;
+  /**
+   * Bytes of the layers by how they came there: in layers that were there, in mounted ones, sent by earlier runs into
+   * layers that this one finished, sent by this run.
+   */
+  bytes: Record<LayerOutcome, number>;
+  /** What the bytes that were not sent would have taken, at {@link savedAtBytesPerSecond}. */
+  secondsSaved: number;
+  /** Bytes per second of this run, or 100 MB/s where it sent too little to tell. */
+  savedAtBytesPerSecond: number;
   bytesSent: number;
   bytesRead: number;
   seconds: number;
@@ -48,9 +58,23 @@ export interface PublishResult {
   totals: Totals;
 }
 
-/** One planned layer, as `--dry-run` tells it. */
+/** What one machine of several has brought, which left manifest and tags to the last of them or to `boxcar finalize`. */
+export type ShardResult = {
+  /** `3/8` */
+  shard: string;
+} & Omit<PublishResult, 'imageRefDigest' | 'manifestDigest'>;
+
+/** What becomes of a layer, as far as it can be told beforehand. */
+export type LayerAction = 'reuse' | 'mount' | 'resume' | 'transfer';
+
+/** One planned layer, as `boxcar plan` tells it. */
 export interface PlannedLayer {
   path: string;
+  action: LayerAction;
+  /** The reason, for people: `unchanged since :a1b2c3d4e5f6`, `the content has changed since :a1b2c3d4e5f6`. */
+  why: string;
+  /** Bytes of the layer that are still to be sent. */
+  toTransfer: number;
   /** Size of the file in bytes. */
   fileSize: number;
   /** Size of the layer in bytes. */
@@ -71,9 +95,11 @@ export type PublishEvent =
       layers: PlannedLayer[];
       /** Bytes of all layers. */
       size: number;
-      /** Layers already known to be in the target, by state file or by the tag's present image. */
+      /** Layers known to be in the target, by the state or by images that are there. */
       reused: number;
-      /** Bytes of the layers that are not. */
+      /** Layers known to be in other repositories of the registry. */
+      mounted: number;
+      /** Bytes that are still to be sent. */
       toTransfer: number;
       workers: number;
       /** How bytes go out, in words: `one stream a layer`, `chunks of 16 MiB`. */
@@ -116,7 +142,9 @@ export type PublishEvent =
       digest: Digest /** False when the tag already pointed there. */;
       moved: boolean;
     }
-  | { type: 'done'; result: PublishResult };
+  | { type: 'done'; result: PublishResult }
+  /** In place of `done`, where the image is not written yet. */
+  | { type: 'shard-done'; result: ShardResult };
 
 export type PublishListener = (event: PublishEvent) => void;
 

@@ -3,10 +3,18 @@ import { pathFault } from '../formats/paths.ts';
 import { type WeightFormat, weightFormats } from '../formats/weights.ts';
 import { defaultEndpoint, isRevision, parseEndpoint, parseModelReference } from '../hub/model-reference.ts';
 import { type Platform, parsePlatform } from '../oci/image.ts';
-import { checkTag, parseTarget, type TargetReference } from '../oci/reference.ts';
+import {
+  checkTag,
+  type ImageReference,
+  parseImageReference,
+  parseRepository,
+  parseTarget,
+  type TargetReference,
+} from '../oci/reference.ts';
 import { dialectNames } from '../registry/dialects.ts';
 import type { UploadChoice } from '../registry/upload-manner.ts';
 import type { PublishListener } from './events.ts';
+import type { Shard } from './shards.ts';
 
 /** What `push` is asked to do. Only model and target are needed. */
 export interface PushOptions {
@@ -42,6 +50,21 @@ export interface PushOptions {
   dialect?: string | undefined;
   /** Where progress is kept; `false` for nowhere. Default: a file of this publish's own in the user's state directory. */
   stateFile?: string | false | undefined;
+  /**
+   * `registry` keeps progress beside the image instead, as an artifact under the tag `<tag>.partial`, so that another
+   * machine can go on. Default `file`.
+   */
+  state?: 'file' | 'registry' | undefined;
+  /** Images on the same registry whose layers are looked at first; `:tag` in the target's own repository. */
+  reuseFrom?: string[] | undefined;
+  /** Repositories of the same registry in which images of the model are looked for, to mount their layers. */
+  mountFrom?: string[] | undefined;
+  /** Ask for every blob of an image that is there already. */
+  check?: boolean | undefined;
+  /** Bring one part of the layers only: `3/8`, from 1 to 8; `0/8` is `8/8`. Keeps its progress in the registry. */
+  shard?: string | undefined;
+  /** With `shard`: whoever finds that all are done tags the image. */
+  finalizeLast?: boolean | undefined;
   /** Attempts in a row without progress, 0 to 1000. Default 10. */
   hfMaxRetries?: number | undefined;
   ociMaxRetries?: number | undefined;
@@ -64,29 +87,13 @@ export interface PushOptions {
   onEvent?: PublishListener | undefined;
 }
 
-/** Options that have been checked, with every default in place. */
-export interface CheckedOptions {
-  model: string;
-  revision: string;
-  endpoint: string;
+/** What is needed to speak to a target. */
+export interface CheckedTarget {
   target: TargetReference;
-  tag: string | undefined;
-  alsoTags: string[];
-  include: string[];
-  exclude: string[];
-  weights: 'all' | WeightFormat;
-  prefix: string;
-  platform: Platform;
-  workers: number;
   upload: UploadChoice;
   chunkSize: number;
   dialect: string | undefined;
-  denyUnsafe: boolean;
-  stateFile: string | false | undefined;
-  hfMaxRetries: number;
   ociMaxRetries: number;
-  failFast: boolean;
-  force: boolean;
   plainHttp: boolean;
   stallMs: number;
   backoffMs: number | undefined;
@@ -95,22 +102,67 @@ export interface CheckedOptions {
   emit: PublishListener;
 }
 
+/** Options that have been checked, with every default in place. */
+export interface CheckedOptions extends CheckedTarget {
+  model: string;
+  revision: string;
+  endpoint: string;
+  tag: string | undefined;
+  alsoTags: string[];
+  include: string[];
+  exclude: string[];
+  weights: 'all' | WeightFormat;
+  prefix: string;
+  platform: Platform;
+  workers: number;
+  denyUnsafe: boolean;
+  stateFile: string | false | undefined;
+  state: 'file' | 'registry';
+  reuseFrom: ImageReference[];
+  mountFrom: string[];
+  check: boolean;
+  shard: Shard | undefined;
+  finalizeLast: boolean;
+  hfMaxRetries: number;
+  failFast: boolean;
+  force: boolean;
+}
+
 /** 16 MiB; where there are more than eight workers, so much less that their chunks take 128 MiB together. */
 export function defaultChunkMib(workers: number): number {
   return Math.min(16, Math.floor(128 / workers));
 }
 
+/** What of the options is about the target. @throws BoxcarError `usage`. */
+export function checkTarget(options: Omit<PushOptions, 'model'>): CheckedTarget {
+  const { workers = 4, chunkMib = defaultChunkMib(workers) } = options;
+  return {
+    target: parseTarget(options.target),
+    upload: oneOf('upload', options.upload ?? 'auto', ['auto', 'stream', 'chunked']),
+    chunkSize: within('chunk-mib', chunkMib, 1, 1024) * 1024 * 1024,
+    dialect: checkDialect(options.dialect),
+    ociMaxRetries: within('oci-max-retries', options.ociMaxRetries ?? 10, 0, 1000),
+    plainHttp: options.plainHttp ?? false,
+    stallMs: checkStall(options.stallMs ?? 30_000),
+    backoffMs: options.backoffMs,
+    env: options.env ?? process.env,
+    signal: options.signal,
+    emit: options.onEvent ?? (() => {}),
+  };
+}
+
 /** @throws BoxcarError `usage` that names the option at fault; nothing has been done then. */
 export function checkOptions(options: PushOptions): CheckedOptions {
-  const env = options.env ?? process.env;
+  const { target, env, ...spoken } = checkTarget(options);
   const reference = parseModelReference(options.model);
-  const target = parseTarget(options.target);
   const workers = within('workers', options.workers ?? 4, 1, 32);
   return {
     model: reference.model,
     revision: agreed('revision', reference.revision, checkRevision(options.revision)) ?? 'main',
     endpoint: checkEndpoint(options.hfEndpoint || env.HF_ENDPOINT || defaultEndpoint, reference.endpoint),
+    ...spoken,
     target,
+    env,
     tag: agreed('tag', target.tag, options.tag === undefined ? undefined : checkTag(options.tag)),
     alsoTags: [...new Set((options.alsoTags ?? []).map(checkTag))],
     include: options.include ?? [],
@@ -119,21 +171,15 @@ export function checkOptions(options: PushOptions): CheckedOptions {
     prefix: checkPrefix(options.layerPrefix ?? 'models/'),
     platform: parsePlatform(options.platform ?? 'linux/amd64'),
     workers,
-    upload: oneOf('upload', options.upload ?? 'auto', ['auto', 'stream', 'chunked']),
-    chunkSize: within('chunk-mib', options.chunkMib ?? defaultChunkMib(workers), 1, 1024) * 1024 * 1024,
-    dialect: checkDialect(options.dialect),
     denyUnsafe: options.denyUnsafe ?? false,
     stateFile: options.stateFile,
+    ...checkState(options, target),
+    reuseFrom: (options.reuseFrom ?? []).map((text) => parseImageReference(text, target)),
+    mountFrom: (options.mountFrom ?? []).map((text) => parseRepository(text, target)),
+    check: options.check ?? false,
     hfMaxRetries: within('hf-max-retries', options.hfMaxRetries ?? 10, 0, 1000),
-    ociMaxRetries: within('oci-max-retries', options.ociMaxRetries ?? 10, 0, 1000),
     failFast: options.failFast ?? true,
     force: options.force ?? false,
-    plainHttp: options.plainHttp ?? false,
-    stallMs: checkStall(options.stallMs ?? 30_000),
-    backoffMs: options.backoffMs,
-    env,
-    signal: options.signal,
-    emit: options.onEvent ?? (() => {}),
   };
 }
 
@@ -160,6 +206,35 @@ function checkDialect(name: string | undefined): string | undefined {
 function checkRevision(revision: string | undefined): string | undefined {
   if (revision === undefined || isRevision(revision)) return revision;
   throw usage(`not a revision: ${JSON.stringify(revision)}`, 'name a branch, a tag or a commit of the model');
+}
+
+/** Where progress is kept, and how much of the plan is brought: what goes together and what does not. */
+function checkState(
+  { state = 'file', stateFile, shard: part, finalizeLast = false }: PushOptions,
+  target: TargetReference,
+): Pick<CheckedOptions, 'state' | 'shard' | 'finalizeLast'> {
+  const shard = part === undefined ? undefined : parseShard(part);
+  const where = oneOf('state', shard ? 'registry' : state, ['file', 'registry']);
+  if (finalizeLast && !shard) throw usage('--finalize-last goes with --shard');
+  if (where === 'registry' && target.kind === 'layout')
+    throw usage(
+      `${shard ? '--shard' : '--state registry'} needs a registry, ${target.directory} is a directory`,
+    );
+  if (where === 'registry' && stateFile !== undefined)
+    throw usage(
+      `${stateFile ? '--state-file' : '--no-state'} does not go with ${shard ? '--shard' : '--state registry'}`,
+    );
+  return { state: where, shard, finalizeLast };
+}
+
+function parseShard(text: string): Shard {
+  const [, first, second] = /^(\d{1,4})\/(\d{1,4})$/.exec(text) ?? [];
+  const [number, count] = [Number(first), Number(second)];
+  if (count >= 1 && number <= count) return { index: number % count, count };
+  throw usage(
+    `--shard must be a part of all such as 3/8, not ${JSON.stringify(text)}`,
+    'count from 1 to 8, or from 0 to 7',
+  );
 }
 
 /** The same thing said in two places must be one thing. */

@@ -2,7 +2,6 @@ import type { Dispatcher } from 'undici';
 import { HttpClient } from '../http/client.ts';
 import type { PatienceOptions, RetryNotice } from '../http/retry.ts';
 import type { Hub } from '../hub/hub.ts';
-import type { Snapshot } from '../hub/model-file.ts';
 import { findHubToken } from '../hub/token.ts';
 import { Layout } from '../layout/layout.ts';
 import { Authorizer } from '../registry/auth/authorizer.ts';
@@ -11,9 +10,15 @@ import { type ChosenDialect, dialectNamed, dialectOfHost } from '../registry/dia
 import { registryOrigin } from '../registry/registry-origin.ts';
 import { RegistryTarget } from '../registry/registry-target.ts';
 import { Repository } from '../registry/repository.ts';
+import { peekState } from '../state/read-state.ts';
 import { defaultStatePath, StateFile } from '../state/state-file.ts';
+import type { StateIdentity } from '../state/state-schema.ts';
 import { detail, type PublishListener, retried, warning } from './events.ts';
-import type { CheckedOptions } from './options.ts';
+import type { CheckedOptions, CheckedTarget } from './options.ts';
+import type { Progress } from './progress.ts';
+import { RegistryState } from './registry-state.ts';
+import { StateKey } from './state-key.ts';
+import { stateTag } from './state-tags.ts';
 import type { Target } from './target.ts';
 import { version } from './version.ts';
 
@@ -42,7 +47,10 @@ function patienceOf(limit: number, baseMs: number | undefined, emit: PublishList
 }
 
 /** The target, not yet spoken to but for how (https or http, on loopback). */
-export async function openTarget(checked: CheckedOptions, dispatcher: Dispatcher): Promise<Target> {
+export async function openTarget(
+  checked: CheckedTarget,
+  dispatcher: Dispatcher,
+): Promise<Layout | RegistryTarget> {
   const { target, env, stallMs, ociMaxRetries, backoffMs, plainHttp, emit, signal } = checked;
   if (target.kind === 'layout') return new Layout(target.directory);
   const { registry, repository } = target;
@@ -76,28 +84,55 @@ export async function openTarget(checked: CheckedOptions, dispatcher: Dispatcher
 }
 
 /** The dialect that the user names, or of a registry that is known by its host. */
-export function knownDialect({ dialect, target }: CheckedOptions): ChosenDialect | undefined {
+export function knownDialect({
+  dialect,
+  target,
+}: Pick<CheckedTarget, 'dialect' | 'target'>): ChosenDialect | undefined {
   if (dialect !== undefined) return dialectNamed(dialect);
   return target.kind === 'layout' ? undefined : dialectOfHost(target.registry);
 }
 
-/** Where progress is kept; `undefined` where none can be, which is told and harms nothing. */
-export async function openStateFile(
+/**
+ * Where progress is kept; `undefined` where none can be, which is told and harms nothing.
+ * @throws BoxcarError for a shard whose progress cannot be kept: nobody would know of what it brings.
+ */
+export async function openProgress(
   checked: CheckedOptions,
-  { model, commit }: Snapshot,
+  identity: StateIdentity,
   target: Target,
-): Promise<StateFile | undefined> {
-  const { stateFile, env, emit } = checked;
+  tag: string,
+): Promise<Progress | undefined> {
+  const { stateFile, env, emit, state, shard, signal = new AbortController().signal } = checked;
   if (stateFile === false) return undefined;
   const warn = (message: string) => emit(warning(message));
-  const identity = { model, commit, target: target.name };
-  const path = stateFile ?? defaultStatePath(identity, env);
   try {
+    if (state === 'registry' && target instanceof RegistryTarget) {
+      const name = `${target.name}:${stateTag(tag, shard)}`;
+      emit(detail(`progress is kept in ${name}`));
+      const key = env.BOXCAR_STATE_KEY ? new StateKey(env.BOXCAR_STATE_KEY) : undefined;
+      return await RegistryState.open({ store: target, tag, shard, identity, key, warn, signal });
+    }
+    const path = stateFile ?? defaultStatePath(identity, env);
     const file = await StateFile.open(path, identity, warn);
     if (file) emit(detail(`progress is kept in ${file.path}`));
     return file;
   } catch (error) {
+    if (shard || signal.aborted) throw error;
     warn(`no progress is kept: ${(error as Error).message}`);
     return undefined;
   }
+}
+
+/** What is known of a publish's progress, without touching it. */
+export async function peekProgress(
+  checked: CheckedOptions,
+  identity: StateIdentity,
+  target: Target,
+  tag: string,
+): Promise<Pick<Progress, 'trusted' | 'layer'> | undefined> {
+  const { stateFile, env, state } = checked;
+  if (stateFile === false) return undefined;
+  if (state === 'registry') return openProgress(checked, identity, target, tag);
+  const found = await peekState(stateFile ?? defaultStatePath(identity, env), identity);
+  return found && { trusted: true, layer: (name) => found.layers[name] };
 }

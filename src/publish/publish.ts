@@ -1,17 +1,21 @@
-import pLimit from 'p-limit';
-import { asBoxcarError, BoxcarError } from '../errors.ts';
+import { BoxcarError } from '../errors.ts';
 import type { Plan } from '../formats/modelcar.ts';
-import { type LayerPlan, layerSize } from '../layer/layer.ts';
+import type { LayerPlan } from '../layer/layer.ts';
 import { mediaTypes } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
-import type { StateFile } from '../state/state-file.ts';
+import { type BringOptions, bringLayers, reusedLayer } from './bring-layers.ts';
 import { commitImage, tagExisting } from './commit.ts';
-import type { PlannedLayer, PublishListener, PublishResult } from './events.ts';
-import { digestsOfSameImage, finishedEarlier, revisionOf } from './reuse.ts';
+import { completeImage, incomplete, type ShardRecords } from './complete.ts';
+import { type PublishListener, type PublishResult, type ShardResult, warning } from './events.ts';
+import { KnownLayers } from './known-layers.ts';
+import { isWhole, type PresentImage, presentImage, tagTaken } from './present-image.ts';
+import type { Progress } from './progress.ts';
+import { finish, resultOf } from './result.ts';
+import { type Settlement, settleLayers, sumOf } from './settlement.ts';
+import { type Shard, shardName } from './shards.ts';
 import { Stopping } from './stopping.ts';
 import type { Target } from './target.ts';
-import { totalsOf } from './totals.ts';
-import { type OpenModelFile, type Transferred, transferLayer } from './transfer.ts';
+import type { OpenModelFile, Transferred } from './transfer.ts';
 
 export interface Publish {
   plan: Plan;
@@ -19,177 +23,216 @@ export interface Publish {
   /** The image's tag, then those written after it. */
   tags: [string, ...string[]];
   workers: number;
-  /** Move a tag that points elsewhere, and transfer what is there already. */
+  /** Move a tag that points elsewhere; where it points here already, transfer everything again. */
   force: boolean;
+  /** Ask for every blob of an image that is there already. */
+  check: boolean;
   /** Whether one failed layer stops the others. */
   failFast: boolean;
   openFile: OpenModelFile;
-  openState: () => Promise<StateFile | undefined>;
+  /** Whether the model's files may be read; asked when the first of them is about to be. */
+  probe: () => Promise<void>;
+  openProgress: () => Promise<Progress | undefined>;
+  /** Finds layers in images that are published already. */
+  findKnown: (layers: LayerPlan[], known: KnownLayers, signal: AbortSignal) => Promise<void>;
+  /** Where this process brings a part of the layers only. */
+  shard?: ShardJob | undefined;
   emit: PublishListener;
   signal?: AbortSignal | undefined;
 }
 
-/** Brings a plan into a target and tags it. */
-export async function publish(job: Publish): Promise<PublishResult> {
+/** A part of a publish. */
+export interface ShardJob extends Shard, ShardRecords {
+  /** The layers that it brings. */
+  share: LayerPlan[];
+  /** Tag the image where the others are done. */
+  finalizeLast: boolean;
+}
+
+/** Brings a plan into a target and tags it; or a part of a plan, which whoever comes last tags. */
+export async function publish(job: Publish): Promise<PublishResult | ShardResult> {
   const started = performance.now();
   const stopping = new Stopping(job.signal);
   try {
-    const present = await sameImageThere(job, stopping.stop);
-    if (present) return finish(job, present.layers, present.digest, started);
-    const state = await job.openState();
+    const there = await untakenTag(job, stopping.stop);
+    if (
+      there?.digests &&
+      !job.force &&
+      (!job.check || (await isWhole(job.plan, there, job.target, stopping.stop)))
+    )
+      return await finishPresent(job, there, stopping.stop, started);
+    const progress = await job.openProgress();
     try {
-      const layers = await settleLayers(job, state, stopping);
-      const digests = layers.map(({ digest }) => digest);
-      stopping.stop.throwIfAborted();
-      // Another publish may have tagged its image meanwhile.
-      await manifestThere(job, stopping.stop);
-      const digest = await commitImage(job.target, job.plan, digests, job.tags, job.emit, stopping.kill);
-      return finish(job, layers, digest, started);
+      const settlements = await settle(job, progress, there, stopping.stop);
+      announce(job, settlements);
+      if (settlements.some(({ action }) => action === 'resume' || action === 'transfer')) await job.probe();
+      const layers = await bringLayers(settlements, { ...job, progress }, stopping);
+      if (job.shard) return await finishShard(job, job.shard, layers, progress, stopping, started);
+      const result = await commit(job, layers, { ...job, progress }, stopping);
+      await progress?.finish();
+      return finish(job, result.layers, result.digest, started);
     } finally {
-      await state?.close();
+      await progress?.close();
     }
   } finally {
     stopping.done();
   }
 }
 
-/** Looks at the tag before any byte moves: the same image there is a publish done, another one is refused. */
-async function sameImageThere(
+/** Records what the shard has brought, and tags the image if it was the last and is to. */
+async function finishShard(
   job: Publish,
+  shard: ShardJob,
+  layers: Transferred[],
+  progress: Progress | undefined,
+  stopping: Stopping,
+  started: number,
+): Promise<PublishResult | ShardResult> {
+  stopping.stop.throwIfAborted();
+  await progress?.record();
+  if (shard.finalizeLast) {
+    const completed = await completeImage(job, shard, layers, stopping, started);
+    if (!('missing' in completed)) {
+      progress?.forget();
+      return completed;
+    }
+    // Another shard may have been the last, and have removed what it needed no more.
+    const there = await untakenTag(job, stopping.stop);
+    if (there?.digests) {
+      await progress?.finish();
+      return finishPresent(job, there, stopping.stop, started);
+    }
+  }
+  const result = { shard: shardName(shard), ...resultOf(job, layers, started) };
+  job.emit({ type: 'shard-done', result });
+  return result;
+}
+
+/** Tags an image whose layers shards have brought. @throws BoxcarError `layers-failed` where some are missing. */
+export async function finalize(job: Publish, records: ShardRecords): Promise<PublishResult> {
+  const started = performance.now();
+  const stopping = new Stopping(job.signal);
+  try {
+    const there = await untakenTag(job, stopping.stop);
+    if (there?.digests && !job.force) return await finishPresent(job, there, stopping.stop, started);
+    const completed = await completeImage(job, records, [], stopping, started);
+    if (!('missing' in completed)) return completed;
+    throw incomplete(completed.missing, completed.shards, job.tags[0], job.plan.layers.length);
+  } finally {
+    stopping.done();
+  }
+}
+
+/** The image under the tag. @throws BoxcarError `tag-exists` when it is another one, which is not moved unasked. */
+export async function untakenTag(
+  { plan, target, tags: [tag], force }: Publish,
   signal: AbortSignal,
-): Promise<{ layers: Transferred[]; digest: Digest } | undefined> {
+): Promise<PresentImage | undefined> {
+  const there = await presentImage(plan, target, tag, signal);
+  if (there && !there.digests && !force) throw tagTaken(target.imageRef(tag), there.bytes);
+  return there;
+}
+
+/** What is to become of the layers that this process brings. */
+export async function settle(
+  job: Pick<Publish, 'plan' | 'shard' | 'force' | 'findKnown' | 'tags'>,
+  progress: Pick<Progress, 'trusted' | 'layer'> | undefined,
+  there: PresentImage | undefined,
+  signal: AbortSignal,
+): Promise<Settlement[]> {
+  const {
+    plan,
+    shard,
+    force,
+    findKnown,
+    tags: [tag],
+  } = job;
+  const layers = shard?.share ?? plan.layers;
+  const known = new KnownLayers();
+  // Everything again: nothing is known.
+  if (there?.digests && force) return settleLayers(layers, undefined, known);
+  plan.layers.forEach((layer, i) => {
+    const digest = there?.digests?.[i];
+    if (digest) known.addLayer(layer, { digest, source: `:${tag}` });
+  });
+  const unknown = settleLayers(layers, progress, known).filter(({ candidates }) => candidates.length === 0);
+  if (unknown.length > 0)
+    await findKnown(
+      unknown.map(({ layer }) => layer),
+      known,
+      signal,
+    );
+  return settleLayers(layers, progress, known);
+}
+
+function announce({ emit, workers, target }: Publish, settlements: Settlement[]): void {
+  emit({ type: 'planned', ...sumOf(settlements), workers, upload: target.uploadWords });
+}
+
+/** Tags what is there. A registry that has lost a blob in between gets it once more. */
+export async function commit(
+  job: Publish,
+  layers: Transferred[],
+  options: BringOptions,
+  stopping: Stopping,
+): Promise<{ layers: Transferred[]; digest: Digest }> {
+  const { plan, target, tags, emit } = job;
+  stopping.stop.throwIfAborted();
+  // Another publish may have tagged its image meanwhile.
+  await untakenTag(job, stopping.stop);
+  const write = (each: Transferred[]) =>
+    commitImage(
+      target,
+      plan,
+      each.map(({ digest }) => digest),
+      tags,
+      emit,
+      stopping.kill,
+    );
+  try {
+    return { layers, digest: await write(layers) };
+  } catch (error) {
+    if (!lacksBlob(error)) throw error;
+    emit(warning('the registry has lost a layer meanwhile: what is missing is transferred again'));
+  }
+  const again = plan.layers.map((layer, i) => {
+    const candidates = [{ digest: (layers[i] as Transferred).digest, source: 'this run', trusted: true }];
+    return { layer, action: 'reuse', why: '', toTransfer: 0, candidates } as const satisfies Settlement;
+  });
+  const mended = await bringLayers(again, options, stopping);
+  const whole = mended.map((layer, i) => (layer.outcome === 'reused' ? (layers[i] as Transferred) : layer));
+  return { layers: whole, digest: await write(whole) };
+}
+
+/** `MANIFEST_BLOB_UNKNOWN` (distribution-spec, "Error Codes"). */
+function lacksBlob(error: unknown): boolean {
+  return error instanceof BoxcarError && /BLOB_UNKNOWN/.test(error.request?.answer ?? '');
+}
+
+/** Nothing is to be done but for the further tags. */
+async function finishPresent(
+  job: Publish,
+  there: PresentImage,
+  signal: AbortSignal,
+  started: number,
+): Promise<PublishResult> {
   const {
     plan,
     target,
     tags: [tag, ...others],
-    workers,
     emit,
   } = job;
-  const there = await manifestThere(job, signal);
-  const reused = there ? plan.layers.length : 0;
-  emit({
-    type: 'planned',
-    layers: plannedLayers(plan),
-    size: plan.size,
-    reused,
-    toTransfer: there ? 0 : plan.size,
-    workers,
-    upload: target.uploadWords,
-  });
-  if (!there) return undefined;
-  const layers = plan.layers.map((layer, i) => reusedLayer(layer, there.digests[i] as Digest));
-  for (const result of layers) emit({ type: 'layer-done', result, source: `:${tag}` });
+  const source = `:${tag}`;
+  const candidates = plan.layers.map((layer, i) => ({
+    layer,
+    action: 'reuse' as const,
+    why: `unchanged since ${source}`,
+    toTransfer: 0,
+    candidates: [{ digest: there.digests?.[i] as Digest, source }],
+  }));
+  announce(job, candidates);
+  const layers = plan.layers.map((layer, i) => reusedLayer(layer, there.digests?.[i] as Digest));
+  for (const { waitedMs: _, ...result } of layers) emit({ type: 'layer-done', result, source });
   await tagExisting(target, { ...there, mediaType: mediaTypes.manifest }, others, emit, signal);
-  return { layers, digest: there.digest };
-}
-
-/** The manifest that has the tag already, and its layers' digests. @throws BoxcarError `tag-exists` when it is another one, which is not moved unasked. */
-async function manifestThere(
-  { plan, target, tags: [tag], force }: Publish,
-  signal: AbortSignal,
-): Promise<{ digest: Digest; bytes: Buffer; digests: Digest[] } | undefined> {
-  const there = force ? undefined : await target.manifest(tag, signal);
-  if (!there) return undefined;
-  const digests = digestsOfSameImage(plan, there.bytes);
-  if (!digests) throw tagTaken(target.imageRef(tag), there.bytes);
-  return { ...there, digests };
-}
-
-/** Every layer, in the plan's order, brought into the target: as many at a time as there are workers, large ones first. */
-async function settleLayers(
-  job: Publish,
-  state: StateFile | undefined,
-  stopping: Stopping,
-): Promise<Transferred[]> {
-  const { plan, workers, failFast, emit } = job;
-  const results = new Map<LayerPlan, Transferred>();
-  const failures: { path: string; error: BoxcarError }[] = [];
-  const limit = pLimit(workers);
-  const settle = async (layer: LayerPlan) => {
-    if (stopping.stop.aborted) return;
-    try {
-      results.set(layer, await settleLayer(layer, job, state, stopping));
-    } catch (thrown) {
-      if (thrown === stopping.stop.reason) return;
-      const error = asBoxcarError(thrown);
-      failures.push({ path: layer.path, error });
-      emit({ type: 'layer-failed', path: layer.path, size: layerSize(layer), error });
-      if (failFast) stopping.now(error);
-    }
-  };
-  const bySize = [...plan.layers].sort((a, b) => layerSize(b) - layerSize(a));
-  await Promise.all(bySize.map((layer) => limit(settle, layer)));
-  const [first] = failures;
-  if (first && failFast) throw first.error;
-  stopping.stop.throwIfAborted();
-  if (first) throw layersFailed(failures, plan.layers.length);
-  return plan.layers.map((layer) => results.get(layer) as Transferred);
-}
-
-/** One layer: done by an earlier run, or transferred. */
-async function settleLayer(
-  layer: LayerPlan,
-  { target, force, openFile, emit }: Publish,
-  state: StateFile | undefined,
-  { stop, kill }: Stopping,
-): Promise<Transferred> {
-  const digest = force ? undefined : await finishedEarlier(layer, state, target, kill);
-  const result = digest
-    ? reusedLayer(layer, digest)
-    : await transferLayer(layer, { target, openFile, state, emit, stop, kill });
-  const { waitedMs: _, ...told } = result;
-  emit({ type: 'layer-done', result: told, ...(digest ? { source: 'an earlier run' } : {}) });
-  return result;
-}
-
-/** The plan's layers, as they are told. */
-export function plannedLayers(plan: Plan): PlannedLayer[] {
-  return plan.layers.map((layer) => {
-    const { path, fileSize, contentId } = layer;
-    return { path, fileSize, size: layerSize(layer), contentId };
-  });
-}
-
-function reusedLayer(layer: LayerPlan, digest: Digest): Transferred {
-  const nothing = { bytesSent: 0, bytesRead: 0, seconds: 0, retries: 0, waitedMs: 0 };
-  return { path: layer.path, digest, size: layerSize(layer), outcome: 'reused', ...nothing };
-}
-
-function finish(job: Publish, layers: Transferred[], digest: Digest, started: number): PublishResult {
-  const { plan, target, tags, emit } = job;
-  const result: PublishResult = {
-    model: plan.snapshot.model,
-    commit: plan.snapshot.commit,
-    imageRef: target.imageRef(tags[0]),
-    imageRefDigest: target.imageRefDigest(digest),
-    manifestDigest: digest,
-    tags,
-    layers: layers.map(({ waitedMs: _, ...layer }) => layer),
-    totals: totalsOf(layers, (performance.now() - started) / 1000),
-  };
-  emit({ type: 'done', result });
-  return result;
-}
-
-function tagTaken(imageRef: string, manifest: Buffer): BoxcarError {
-  const revision = revisionOf(manifest);
-  return new BoxcarError(`the tag exists and points elsewhere: ${imageRef}`, {
-    code: 'tag-exists',
-    side: 'registry',
-    hint: `${revision ? `it is an image of commit ${revision}; ` : ''}choose another tag with --target-tag, or move this one with --force`,
-  });
-}
-
-function layersFailed(failures: { path: string; error: BoxcarError }[], layers: number): BoxcarError {
-  const [first] = failures;
-  return new BoxcarError(
-    `${failures.length} of ${layers} layers failed, first ${first?.path}: ${first?.error.message}`,
-    {
-      code: 'layers-failed',
-      side: first?.error.side ?? 'local',
-      hint: 'nothing was tagged; the other layers are saved: run the same command to go on',
-      cause: first?.error,
-      ...(first?.error.request ? { request: first.error.request } : {}),
-    },
-  );
+  return finish(job, layers, there.digest, started);
 }

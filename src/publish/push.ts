@@ -1,25 +1,30 @@
-import { BoxcarError } from '../errors.ts';
-import { layerCountWarning, type Plan, planModelcar } from '../formats/modelcar.ts';
-import { selectFiles } from '../formats/selection.ts';
-import { keepWeights, possibleSavings } from '../formats/weights.ts';
+import { asBoxcarError, BoxcarError } from '../errors.ts';
+import type { Plan } from '../formats/modelcar.ts';
 import { createDispatcher } from '../http/dispatcher.ts';
-import { FileReader } from '../hub/file-reader.ts';
+import { listHistory } from '../hub/history.ts';
 import type { Hub } from '../hub/hub.ts';
-import type { ModelFile, Snapshot } from '../hub/model-file.ts';
-import { PrefetchBudget } from '../hub/prefetch.ts';
-import { takeSnapshot } from '../hub/snapshot.ts';
-import { limitsOf, standard } from '../registry/dialects.ts';
-import { info, type PlannedLayer, type PublishResult, warning } from './events.ts';
+import type { Snapshot } from '../hub/model-file.ts';
+import type { LayerPlan } from '../layer/layer.ts';
+import type { Layout } from '../layout/layout.ts';
+import { RegistryTarget } from '../registry/registry-target.ts';
+import type { StateIdentity } from '../state/state-schema.ts';
+import { type PlannedLayer, type PublishResult, type ShardResult, warning } from './events.ts';
+import { KnownLayers } from './known-layers.ts';
+import { fileOpener, probe } from './model-source.ts';
 import { type CheckedOptions, checkOptions, type PushOptions } from './options.ts';
-import { knownDialect, openHub, openStateFile, openTarget } from './parties.ts';
-import { checkLimits, denyUnsafe } from './policy.ts';
-import { plannedLayers, publish } from './publish.ts';
+import { openHub, openProgress, openTarget, peekProgress } from './parties.ts';
+import { planSnapshot } from './plan-snapshot.ts';
+import { checkLimits } from './policy.ts';
+import { presentImage, tagTaken } from './present-image.ts';
+import { finalize, type Publish, publish, settle } from './publish.ts';
+import { findPublishedImages } from './published-images.ts';
+import { type Settlement, settleLayers, sumOf } from './settlement.ts';
+import { shareLayers } from './shards.ts';
+import type { StateStore } from './state-store.ts';
 import { stopped } from './stopping.ts';
-import type { Target } from './target.ts';
-import type { OpenModelFile } from './transfer.ts';
 
-/** Bytes of files fetched ahead of their layers, all workers together. */
-const prefetchBytes = 64 * 1024 * 1024;
+/** Commits in which earlier images are looked for: one request to the hub. */
+const searchedHistory = 1000;
 
 /** What a push would do. */
 export interface PushPlan {
@@ -31,28 +36,73 @@ export interface PushPlan {
   layers: PlannedLayer[];
   /** Bytes of all layers. */
   size: number;
+  /** Layers that are there, and in other repositories of the registry. */
+  reused: number;
+  mounted: number;
+  /** Bytes that are still to be sent. */
+  toTransfer: number;
+  workers: number;
+  /** How they are sent, in words. */
+  upload: string;
 }
 
 /**
- * Streams a model from the hub into a registry or an image layout directory, and tags it.
+ * Streams a model from the hub into a registry or an image layout directory, and tags it. With `shard` it brings a part
+ * of the layers, and tags only as the last of all, if at all.
  * @throws BoxcarError; its `code` says what kind of failure, its `hint` what to do.
  */
-export async function push(options: PushOptions): Promise<PublishResult> {
+export function push(options: PushOptions & { shard?: undefined }): Promise<PublishResult>;
+export function push(options: PushOptions): Promise<PublishResult | ShardResult>;
+export function push(options: PushOptions): Promise<PublishResult | ShardResult> {
+  return prepared(options, async (prepared) => {
+    const { checked, target, plan, snapshot } = prepared;
+    announce(prepared);
+    await target.connect(checked.signal ?? new AbortController().signal);
+    checkLimits(plan, target.limits, target.name);
+    return publish(jobOf(prepared, snapshot));
+  });
+}
+
+/** Checks that the shards of a push have brought every layer, and tags the image. @throws BoxcarError as `push` does. */
+export function finalizePush(options: PushOptions): Promise<PublishResult> {
+  return prepared(options, async (prepared) => {
+    const { checked, target, snapshot } = prepared;
+    announce(prepared);
+    await target.connect(checked.signal ?? new AbortController().signal);
+    const store = storeOf(target);
+    return finalize(jobOf(prepared, snapshot), { store, identity: identityOf(prepared) });
+  });
+}
+
+/** Resolves, asks what is there, plans, and touches nothing. @throws BoxcarError as `push` does. */
+export function planPush(options: PushOptions): Promise<PushPlan> {
+  return prepared(options, async (prepared) => {
+    const { checked, target, plan, tags } = prepared;
+    const { model, commit } = plan.snapshot;
+    const about = { model, commit, imageRef: target.imageRef(tags[0]), tags, workers: checked.workers };
+    const settlements = await foreseen(prepared);
+    return { ...about, ...sumOf(settlements), upload: target.uploadWords };
+  });
+}
+
+/** Everything that a command needs before it begins. */
+interface Prepared {
+  checked: CheckedOptions;
+  hub: Hub;
+  target: Layout | RegistryTarget;
+  snapshot: Snapshot & { gated: boolean };
+  plan: Plan;
+  tags: [string, ...string[]];
+}
+
+async function prepared<T>(options: PushOptions, work: (prepared: Prepared) => Promise<T>): Promise<T> {
   const checked = checkOptions(options);
   const dispatcher = createDispatcher(checked.env);
   try {
     const hub = await openHub(checked, dispatcher);
     const target = await openTarget(checked, dispatcher);
     const { snapshot, plan } = await planSnapshot(checked, hub);
-    const tags = tagsOf(checked, snapshot);
-    announce(checked, plan, target, tags[0]);
-    await target.connect(checked.signal ?? new AbortController().signal);
-    checkLimits(plan, target.limits, target.name);
-    const openFile = fileOpener(hub, snapshot);
-    if (snapshot.gated) await probe(openFile, plan, checked.signal);
-    const { workers, force, failFast, emit, signal } = checked;
-    const openState = () => openStateFile(checked, snapshot, target);
-    return await publish({ plan, target, tags, workers, force, failFast, openFile, openState, emit, signal });
+    return await work({ checked, hub, target, snapshot, plan, tags: tagsOf(checked, snapshot) });
   } catch (error) {
     throw checked.signal?.aborted && error === checked.signal.reason ? stopped() : error;
   } finally {
@@ -60,51 +110,75 @@ export async function push(options: PushOptions): Promise<PublishResult> {
   }
 }
 
-/** Resolves and plans, and touches nothing. @throws BoxcarError as `push` does. */
-export async function planPush(options: PushOptions): Promise<PushPlan> {
-  const checked = checkOptions(options);
-  const dispatcher = createDispatcher(checked.env);
+function jobOf(prepared: Prepared, snapshot: Prepared['snapshot']): Publish {
+  const { checked, hub, target, plan, tags } = prepared;
+  const { workers, force, check, failFast, emit, signal, shard: part } = checked;
+  const identity = identityOf(prepared);
+  const openFile = fileOpener(hub, snapshot);
+  const shard = part && {
+    ...part,
+    share: shareLayers(plan.layers, part.count)[part.index] as LayerPlan[],
+    finalizeLast: checked.finalizeLast,
+    store: storeOf(target),
+    identity,
+  };
+  return {
+    plan,
+    target,
+    tags,
+    workers,
+    force,
+    check,
+    failFast,
+    openFile,
+    probe: async () => (snapshot.gated ? probe(openFile, plan, signal) : undefined),
+    openProgress: () => openProgress(checked, identity, target, tags[0]),
+    findKnown: knownFinder(prepared),
+    shard,
+    emit,
+    signal,
+  };
+}
+
+function knownFinder({ checked, hub, target, snapshot, tags }: Prepared): Publish['findKnown'] {
+  const { reuseFrom, mountFrom, emit } = checked;
+  const { model, commit } = snapshot;
+  return (layers, known, signal) => {
+    const history = () => listHistory(hub, model, commit, searchedHistory, signal);
+    return findPublishedImages({ target, layers, tags, reuseFrom, mountFrom, history, emit, signal }, known);
+  };
+}
+
+/** What would become of each layer, as far as the target can be asked. */
+async function foreseen(prepared: Prepared): Promise<Settlement[]> {
+  const { checked, target, plan, tags } = prepared;
+  const { emit, signal = new AbortController().signal } = checked;
+  const job = jobOf(prepared, prepared.snapshot);
   try {
-    const hub = await openHub(checked, dispatcher);
-    const { snapshot, plan } = await planSnapshot(checked, hub);
-    const tags = tagsOf(checked, snapshot);
-    const name =
-      checked.target.kind === 'layout'
-        ? `oci:${checked.target.directory}`
-        : `${checked.target.registry}/${checked.target.repository}`;
-    const layers = plannedLayers(plan);
-    const imageRef = `${name}:${tags[0]}`;
-    return { model: snapshot.model, commit: snapshot.commit, imageRef, tags, layers, size: plan.size };
-  } finally {
-    await dispatcher.destroy();
+    if (target instanceof RegistryTarget) await target.connect(signal);
+    const there = await presentImage(plan, target, tags[0], signal);
+    if (there && !there.digests && !checked.force)
+      emit(warning(tagTaken(target.imageRef(tags[0]), there.bytes).message));
+    const progress = await peekProgress(checked, identityOf(prepared), target, tags[0]);
+    return await settle(job, progress, there, signal);
+  } catch (error) {
+    signal.throwIfAborted();
+    const { message } = asBoxcarError(error);
+    emit(warning(`the target cannot be asked what is there: ${message}; planned as if nothing were`));
+    return settleLayers(job.shard?.share ?? plan.layers, undefined, new KnownLayers());
   }
 }
 
-async function planSnapshot(
-  checked: CheckedOptions,
-  hub: Hub,
-): Promise<{ snapshot: Snapshot & { gated: boolean }; plan: Plan }> {
-  const { model, revision, include, exclude, weights, prefix, platform, denyUnsafe: scans, emit } = checked;
-  const snapshot = await takeSnapshot(hub, model, revision, { scans, signal: checked.signal });
-  const filtered = selectFiles(snapshot.files, { include, exclude });
-  const files = weights === 'all' ? filtered : keepWeights(filtered, weights);
-  const [best] = weights === 'all' ? possibleSavings(files).sort((a, b) => b.bytes - a.bytes) : [];
-  if (scans) {
-    const open = fileOpener(hub, snapshot);
-    const head = ({ path }: ModelFile) => firstPiece(open, path, 0, checked.signal);
-    await denyUnsafe(files, head, (message) => emit(warning(message)));
-  }
-  const plan = await planModelcar({ ...snapshot, files }, { prefix, platform });
-  if (best)
-    emit(
-      info(`--weights ${best.format} would leave out ${(best.bytes / 1e9).toFixed(1)} GB of other weights`),
-    );
-  const many = layerCountWarning(plan);
-  if (many) emit(warning(many));
-  const { target } = checked;
-  const { dialect = standard } = knownDialect(checked) ?? {};
-  if (target.kind !== 'layout') checkLimits(plan, limitsOf(dialect), target.registry);
-  return { snapshot, plan };
+function identityOf({ snapshot, target }: Prepared): StateIdentity {
+  return { model: snapshot.model, commit: snapshot.commit, target: target.name };
+}
+
+function storeOf(target: Layout | RegistryTarget): StateStore {
+  if (target instanceof RegistryTarget) return target;
+  throw new BoxcarError('shards need a registry, the target is a directory', {
+    code: 'usage',
+    side: 'local',
+  });
 }
 
 function tagsOf(checked: CheckedOptions, { commit }: Snapshot): [string, ...string[]] {
@@ -112,45 +186,7 @@ function tagsOf(checked: CheckedOptions, { commit }: Snapshot): [string, ...stri
   return [tag, ...checked.alsoTags.filter((other) => other !== tag)];
 }
 
-function announce({ emit }: CheckedOptions, { snapshot }: Plan, target: Target, tag: string): void {
+function announce({ checked, snapshot, target, tags: [tag] }: Prepared): void {
   const { model, commit } = snapshot;
-  emit({ type: 'resolved', model, commit, target: target.name, tag });
-}
-
-function fileOpener(hub: Hub, snapshot: Snapshot): OpenModelFile {
-  const budget = new PrefetchBudget(prefetchBytes);
-  const files = new Map<string, ModelFile>(snapshot.files.map((file) => [file.path, file]));
-  return ({ path }, { onRead, onRetry }) => {
-    const file = files.get(path) as ModelFile;
-    const reader = new FileReader(hub, snapshot, file, budget, {
-      patience: { ...hub.patience, onRetry },
-      onRead,
-    });
-    return (from, signal) => reader.open(from, signal);
-  };
-}
-
-/** Of a gated model everyone may read the listing: one byte of a file shows whether the files may be read. */
-async function probe(
-  openFile: OpenModelFile,
-  { layers }: Plan,
-  signal: AbortSignal | undefined,
-): Promise<void> {
-  const layer = layers.find(({ fileSize }) => fileSize > 0);
-  if (!layer) return;
-  await firstPiece(openFile, layer.path, layer.fileSize - 1, signal).catch((error: unknown) => {
-    // They may be read; whether they are right is seen when they are.
-    if (!(error instanceof BoxcarError && error.code === 'content-mismatch')) throw error;
-  });
-}
-
-async function firstPiece(
-  openFile: OpenModelFile,
-  path: string,
-  from: number,
-  signal = new AbortController().signal,
-): Promise<Uint8Array> {
-  for await (const piece of openFile({ path }, { onRead() {}, onRetry() {} })(from, signal))
-    return Buffer.from(piece.subarray(0, 16));
-  return Buffer.alloc(0);
+  checked.emit({ type: 'resolved', model, commit, target: target.name, tag });
 }

@@ -3,10 +3,19 @@ import type { UploadBody } from '../registry/body-cursor.ts';
 import type { UploadOptions } from '../registry/upload.ts';
 import type { Limits } from './policy.ts';
 
-/** Where an image is published to: a registry's repository or an image layout directory. */
-export interface Target {
+/** Where images are looked for. */
+export interface ImageSource {
   /** `registry/repository`, or `oci:DIRECTORY`. */
   readonly name: string;
+  manifest(reference: string, signal: AbortSignal): Promise<{ digest: Digest; bytes: Buffer } | undefined>;
+  /** The bytes of a blob of at most `limit` bytes; they may be wrong. */
+  blob(digest: Digest, limit: number, signal: AbortSignal): Promise<Buffer | undefined>;
+  /** `undefined` where they are not to be had. */
+  tags(signal: AbortSignal): Promise<string[] | undefined>;
+}
+
+/** Where an image is published to: a registry's repository or an image layout directory. */
+export interface Target extends ImageSource {
   /** How layers are sent, in words. */
   readonly uploadWords: string;
   /** What it can hold, as far as that is known; after `connect`. */
@@ -15,10 +24,16 @@ export interface Target {
   imageRefDigest(digest: Digest): string;
   /** First contact. @throws BoxcarError at once where there is nothing to talk to. */
   connect(signal: AbortSignal): Promise<void>;
-  hasBlob(digest: Digest, signal: AbortSignal): Promise<boolean>;
+  /** @param size in bytes: a blob of another size is not the one meant. */
+  hasBlob(digest: Digest, signal: AbortSignal, size?: number): Promise<boolean>;
+  /** Makes a blob of another repository of the same registry one of this; false where that cannot be. */
+  mountBlob(digest: Digest, from: string, signal: AbortSignal): Promise<boolean>;
   upload(body: UploadBody, options: UploadOptions): Promise<Digest>;
+  /** Gives up an unfinished upload; what fails harms nobody. */
+  cancelUpload(location: string, signal: AbortSignal): Promise<void>;
   putBlob(bytes: Buffer, signal: AbortSignal): Promise<void>;
-  manifest(reference: string, signal: AbortSignal): Promise<{ digest: Digest; bytes: Buffer } | undefined>;
+  /** Another repository of the same registry; `forget` gives the right to read it up, where it is refused. */
+  neighbour?(path: string): { source: ImageSource; forget: () => void };
   /** Puts a manifest and checks what the target says it stored. */
   putManifest(tag: string, bytes: Buffer, mediaType: string, signal: AbortSignal): Promise<void>;
 }

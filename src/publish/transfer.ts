@@ -1,16 +1,13 @@
 import type { RetryNotice } from '../http/retry.ts';
 import { type LayerPlan, layerSize, type OpenFile } from '../layer/layer.ts';
-import type { StateFile } from '../state/state-file.ts';
 import type { LayerState } from '../state/state-schema.ts';
 import type { LayerResult, PublishListener } from './events.ts';
 import { LayerBody } from './layer-body.ts';
+import type { Progress } from './progress.ts';
 import type { Target } from './target.ts';
 
 /** Shortest time between two progress events of a layer, in ms. */
 const progressEveryMs = 100;
-
-/** Layers of fewer bytes are sent again sooner than the disk is waited for. */
-const worthASync = 1024 * 1024;
 
 /** How a file is read: told about every byte and every retry on the way. */
 export type OpenModelFile = (
@@ -21,7 +18,7 @@ export type OpenModelFile = (
 export interface TransferContext {
   target: Target;
   openFile: OpenModelFile;
-  state: StateFile | undefined;
+  progress: Progress | undefined;
   emit: PublishListener;
   stop: AbortSignal;
   kill: AbortSignal;
@@ -32,11 +29,11 @@ export type Transferred = LayerResult & { waitedMs: number };
 
 /** Moves one layer from the hub into the target, going on in its middle where an earlier run has left off. */
 export async function transferLayer(plan: LayerPlan, context: TransferContext): Promise<Transferred> {
-  const { target, state, emit, stop, kill } = context;
+  const { target, progress, emit, stop, kill } = context;
   const { path, name, contentId } = plan;
   const size = layerSize(plan);
   const started = performance.now();
-  const known = state?.layer(name);
+  const known = progress?.layer(name);
   const saved = known?.contentId === contentId && known.size === size ? known : undefined;
   let bytesRead = 0;
   let bytesSent = 0;
@@ -59,7 +56,13 @@ export async function transferLayer(plan: LayerPlan, context: TransferContext): 
   const remembered: LayerState = { contentId, size, checkpoints: [] };
   const remember = () => {
     remembered.checkpoints = body.checkpoints;
-    state?.set(name, remembered);
+    progress?.set(name, remembered);
+  };
+
+  let began = saved?.upload?.began;
+  const beginning = (offset: number) => {
+    if (offset === 0 || began === undefined) began = new Date().toISOString();
+    return began;
   };
 
   const digest = await target.upload(body, {
@@ -69,11 +72,10 @@ export async function transferLayer(plan: LayerPlan, context: TransferContext): 
     onRetry: onRetry('registry'),
     onSaved: (upload) => {
       delete remembered.upload;
-      if (upload) remembered.upload = upload;
+      if (upload) remembered.upload = { ...upload, began: beginning(upload.offset) };
       remember();
       // What a killed process would not find again: a session just begun, and that it is being closed.
-      const vital = upload && (upload.offset === 0 || upload.digest);
-      return vital && size >= worthASync ? state?.flush() : undefined;
+      return upload && (upload.offset === 0 || upload.digest) ? progress?.flush(name) : undefined;
     },
     onOffset: (now) => {
       if (startedAt === undefined) {
@@ -87,7 +89,7 @@ export async function transferLayer(plan: LayerPlan, context: TransferContext): 
       emit({ type: 'layer-progress', path, size, offset });
     },
   });
-  state?.set(name, { contentId, size, digest });
+  progress?.set(name, { contentId, size, digest });
   return {
     path,
     digest,

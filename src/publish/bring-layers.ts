@@ -1,0 +1,115 @@
+import pLimit from 'p-limit';
+import { asBoxcarError, BoxcarError } from '../errors.ts';
+import { type LayerPlan, layerSize } from '../layer/layer.ts';
+import type { Digest } from '../oci/digest.ts';
+import { Confirmation } from './confirmation.ts';
+import type { PublishListener } from './events.ts';
+import type { Progress } from './progress.ts';
+import type { Settlement } from './settlement.ts';
+import type { Stopping } from './stopping.ts';
+import type { Target } from './target.ts';
+import { type OpenModelFile, type Transferred, transferLayer } from './transfer.ts';
+
+/** Questions about blobs that are asked at a time. They are short, and there may be thousands. */
+const questions = 16;
+
+export interface BringOptions {
+  target: Target;
+  workers: number;
+  /** Whether one failed layer stops the others. */
+  failFast: boolean;
+  openFile: OpenModelFile;
+  progress: Progress | undefined;
+  emit: PublishListener;
+}
+
+/**
+ * Every layer, in the order given, in the target: what is said to be there is confirmed, the rest transferred, as many at
+ * a time as there are workers, large ones first.
+ * @throws BoxcarError of the first layer that failed; `layers-failed` where the others went on.
+ */
+export async function bringLayers(
+  settlements: Settlement[],
+  options: BringOptions,
+  stopping: Stopping,
+): Promise<Transferred[]> {
+  const { target, workers, failFast, emit } = options;
+  const results = new Map<LayerPlan, Transferred>();
+  const failures: { path: string; error: BoxcarError }[] = [];
+  const confirmation = new Confirmation(target, emit, stopping.kill);
+  const asking = pLimit(questions);
+  const transferring = pLimit(workers);
+  const bring = async (settlement: Settlement) => {
+    const { layer } = settlement;
+    try {
+      const there = await asking(() => confirm(settlement, confirmation, options, stopping));
+      const result = there ?? (await transferring(() => transfer(layer, options, stopping)));
+      if (result) results.set(layer, result);
+    } catch (thrown) {
+      if (thrown === stopping.stop.reason) return;
+      const error = asBoxcarError(thrown);
+      failures.push({ path: layer.path, error });
+      emit({ type: 'layer-failed', path: layer.path, size: layerSize(layer), error });
+      if (failFast) stopping.now(error);
+    }
+  };
+  const bySize = [...settlements].sort((a, b) => layerSize(b.layer) - layerSize(a.layer));
+  await Promise.all(bySize.map(bring));
+  const [first] = failures;
+  if (first && failFast) throw first.error;
+  stopping.stop.throwIfAborted();
+  if (first) throw layersFailed(failures, settlements.length);
+  return settlements.map(({ layer }) => results.get(layer) as Transferred);
+}
+
+/** The layer as a candidate has brought it; `undefined` where none is right. */
+async function confirm(
+  { layer, candidates }: Settlement,
+  confirmation: Confirmation,
+  { progress, emit }: BringOptions,
+  { stop }: Stopping,
+): Promise<Transferred | undefined> {
+  if (stop.aborted) return undefined;
+  const found = await confirmation.first(layer, candidates);
+  if (!found) return undefined;
+  const { digest, source, from } = found;
+  progress?.set(layer.name, { contentId: layer.contentId, size: layerSize(layer), digest });
+  const { waitedMs: _, ...result } = {
+    ...reusedLayer(layer, digest),
+    outcome: from === undefined ? 'reused' : 'mounted',
+  } as const;
+  emit({ type: 'layer-done', result, source });
+  return { ...result, waitedMs: 0 };
+}
+
+async function transfer(
+  layer: LayerPlan,
+  { target, openFile, progress, emit }: BringOptions,
+  { stop, kill }: Stopping,
+): Promise<Transferred | undefined> {
+  if (stop.aborted) return undefined;
+  const result = await transferLayer(layer, { target, openFile, progress, emit, stop, kill });
+  const { waitedMs: _, ...told } = result;
+  emit({ type: 'layer-done', result: told });
+  return result;
+}
+
+/** A layer that has cost nothing. */
+export function reusedLayer(layer: LayerPlan, digest: Digest): Transferred {
+  const nothing = { bytesSent: 0, bytesRead: 0, seconds: 0, retries: 0, waitedMs: 0 };
+  return { path: layer.path, digest, size: layerSize(layer), outcome: 'reused', ...nothing };
+}
+
+function layersFailed(failures: { path: string; error: BoxcarError }[], layers: number): BoxcarError {
+  const [first] = failures;
+  return new BoxcarError(
+    `${failures.length} of ${layers} layers failed, first ${first?.path}: ${first?.error.message}`,
+    {
+      code: 'layers-failed',
+      side: first?.error.side ?? 'local',
+      hint: 'nothing was tagged; the other layers are saved: run the same command to go on',
+      cause: first?.error,
+      ...(first?.error.request ? { request: first.error.request } : {}),
+    },
+  );
+}
