@@ -28,12 +28,19 @@ NODE_EXTRA_CA_CERTS and SSL_CERT_FILE.
 Exit status: 0 done, 1 unexpected, 2 usage, 3 not authorised, 4 not found, 5 the hub failed, 6 the registry failed,
 7 some layers failed, 8 the tag points elsewhere, 9 content is not what the hub recorded, 130/143 stopped and saved.`;
 
-/** The `push` command, without its action. */
-export function pushCommand(): Command {
-  return new Command('push')
-    .description(
-      'Stream a Hugging Face model into an OCI registry, one tar layer a file; run it again to go on.',
-    )
+/** The commands that take a model and a target, with the same options. */
+const commands = {
+  push: 'Stream a Hugging Face model into an OCI registry, one tar layer a file; run it again to go on.',
+  plan: 'Say what a push would do with each layer, and why; touch nothing.',
+  finalize: 'Tag the image whose layers the shards of a push have brought (exit 7 where some are missing).',
+} as const;
+
+export type CommandName = keyof typeof commands;
+
+/** One of them, without its action. */
+export function pushCommand(name: CommandName = 'push'): Command {
+  return new Command(name)
+    .description(commands[name])
     .usage('<model> <target> [options]')
     .argument('[model]', 'org/name, org/name@revision, hf://org/name@revision, or the URL of its page')
     .argument('[target]', 'registry[:port]/repository[:tag], or oci:DIRECTORY[:tag]')
@@ -89,7 +96,23 @@ export function pushCommand(): Command {
         'STATE_FILE',
       ),
     )
+    .addOption(
+      new Option(
+        '--state <where>',
+        'file, or registry: beside the image, so that any machine can go on',
+      ).choices(['file', 'registry']),
+    )
     .option('--no-state', 'keep no progress')
+    .addOption(listOption('--reuse-from <images>', 'images on the registry whose layers are looked at first'))
+    .addOption(
+      listOption(
+        '--mount-from <repositories>',
+        'other repositories of the registry with images of the model',
+      ),
+    )
+    .addOption(new Option('--check', 'ask for every blob of an image that is there already'))
+    .addOption(new Option('--shard <i/n>', 'bring one part of the layers: 1/8 to 8/8, or 0/8 to 7/8'))
+    .addOption(new Option('--finalize-last', 'with --shard: whoever finds that all are done tags the image'))
     .addOption(
       numberOption('--hf-max-retries <n>', 'attempts in a row without progress')
         .default(10)
@@ -107,7 +130,11 @@ export function pushCommand(): Command {
     )
     .addOption(new Option('--fail-fast', 'one failed layer stops the others (default)').env('FAIL_FAST'))
     .addOption(new Option('--continue-on-error', 'finish the other layers first').conflicts('failFast'))
-    .addOption(new Option('--force', 'move a tag that points elsewhere; transfer again').env('FORCE'))
+    .addOption(
+      new Option('--force', 'move a tag that points elsewhere; where it points here, transfer again').env(
+        'FORCE',
+      ),
+    )
     .addOption(
       new Option('--deny-unsafe', "refuse pickles and files that the hub's scanners flag").env('DENY_UNSAFE'),
     )
@@ -169,6 +196,12 @@ export function readOptions(
       stallMs: given.stallSeconds * 1000,
       denyUnsafe: given.denyUnsafe,
       stateFile: given.state === false ? false : given.stateFile,
+      state: given.state === false ? undefined : given.state,
+      reuseFrom: given.reuseFrom,
+      mountFrom: given.mountFrom,
+      check: given.check,
+      shard: given.shard,
+      finalizeLast: given.finalizeLast,
       hfMaxRetries: given.hfMaxRetries,
       ociMaxRetries: given.ociMaxRetries,
       failFast: !(given.continueOnError ?? (given.failFast ? false : defaults.continueOnError)),

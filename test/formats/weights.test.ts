@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { BoxcarError } from '../../src/errors.ts';
-import { keepWeights, possibleSavings, type WeightFormat } from '../../src/formats/weights.ts';
+import { keepWeights, possibleSavings, savingNotice, type WeightFormat } from '../../src/formats/weights.ts';
 import { file, paths } from './snapshots.ts';
 
 const gb = 1e9;
@@ -90,4 +90,12 @@ test('what saves nothing worth telling is not told', () => {
     { format: 'pytorch', bytes: gb },
   ]);
   assert.deepEqual(possibleSavings([]), []);
+});
+
+test('a saving is told in the unit that has digits to show', () => {
+  const amounts = [10e6, 49e6, 999.6e6, 28.44e9].map((bytes) => savingNotice({ format: 'gguf', bytes }));
+  assert.deepEqual(
+    amounts.map((text) => /out (.*) of/.exec(text)?.[1]),
+    ['10 MB', '49 MB', '1.0 GB', '28.4 GB'],
+  );
 });

@@ -60,6 +60,15 @@ export function delay(ms: number): string {
   return ms < 9950 ? `${(Math.max(0, ms) / 1000).toFixed(1)} s` : duration(ms / 1000);
 }
 
+/** How long ago, in one unit: `12 s`, `5 min`, `2 h`, `3 days`; a clock that went back makes it `0 s`. */
+export function age(seconds: number): string {
+  const whole = Math.max(0, Math.floor(seconds));
+  if (whole < 60) return `${whole} s`;
+  if (whole < 3600) return `${Math.floor(whole / 60)} min`;
+  const hours = Math.floor(whole / 3600);
+  return hours < 48 ? `${hours} h` : counted(Math.floor(hours / 24), 'day');
+}
+
 /** Seconds as a clock that counts down in a fixed place: `0:07`, `1:12`, `2:05:10`. */
 export function countdown(seconds: number): string {
   const whole = Math.ceil(seconds);

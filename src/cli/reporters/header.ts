@@ -10,10 +10,12 @@ export function resolvedLine({ model, commit, target, tag }: Resolved): string {
   return `${plain(model)} @ ${plain(commit).slice(0, 12)}  ->  ${plain(`${target}:${tag}`)}`;
 }
 
-/** `14 files, 15.2 GB: 9 reused, 5 to transfer (15.2 GB) · 4 workers · one stream a layer` */
-export function plannedLine({ layers, size, reused, toTransfer, workers, upload }: Planned): string {
-  const left = layers.length - reused;
+/** `14 files, 15.2 GB: 9 reused, 2 to mount, 3 to transfer (15.2 GB) · 4 workers · one stream a layer` */
+export function plannedLine({ layers, size, reused, mounted, toTransfer, workers, upload }: Planned): string {
+  const left = layers.length - reused - mounted;
+  const mounts = mounted > 0 ? `${mounted} to mount, ` : '';
   const amount = left > 0 ? ` (${bytes(toTransfer)})` : '';
-  const plan = `${counted(layers.length, 'file')}, ${bytes(size)}: ${reused} reused, ${left} to transfer${amount}`;
+  const actions = `${reused} reused, ${mounts}${left} to transfer${amount}`;
+  const plan = `${counted(layers.length, 'file')}, ${bytes(size)}: ${actions}`;
   return [plan, counted(workers, 'worker'), plain(upload)].join(' · ');
 }

@@ -1,7 +1,7 @@
 import type { BoxcarError } from '../../errors.ts';
 import type { PublishEvent } from '../../publish/events.ts';
 import { Cadence } from './cadence.ts';
-import { closingLines } from './closing.ts';
+import { closingLines, shardClosingLine } from './closing.ts';
 import { errorLines, errorSummary } from './error-text.ts';
 import { bytesOf, timeOfDay } from './format.ts';
 import { plannedLine, resolvedLine } from './header.ts';
@@ -47,6 +47,9 @@ export class TextReporter implements Reporter {
     } else if (event.type === 'done') {
       this.#cadence.stop();
       for (const line of closingLines(event.result)) this.#line(line);
+    } else if (event.type === 'shard-done') {
+      this.#cadence.stop();
+      this.#line(shardClosingLine(event.result));
     } else this.#layerEvent(event);
   }
 

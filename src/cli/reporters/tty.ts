@@ -2,7 +2,7 @@ import type { BoxcarError } from '../../errors.ts';
 import type { PublishEvent } from '../../publish/events.ts';
 import { BarBoard, type Frame } from './bar-board.ts';
 import { type Layout, layoutFor, type Row } from './bar-line.ts';
-import { closingLines } from './closing.ts';
+import { closingLines, shardClosingLine } from './closing.ts';
 import { fit, width } from './column-text.ts';
 import { errorLines, errorSummary } from './error-text.ts';
 import { countdown, duration } from './format.ts';
@@ -49,6 +49,9 @@ export class TtyReporter implements Reporter {
     } else if (event.type === 'done') {
       this.close();
       this.#lines(['', ...closingLines(event.result)]);
+    } else if (event.type === 'shard-done') {
+      this.close();
+      this.#lines(['', shardClosingLine(event.result)]);
     }
   }
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { azureCommand } from '../../../src/cli/reporters/azure.ts';
 import { githubAnnotation } from '../../../src/cli/reporters/github.ts';
-import { refused, retry, shard, started, told } from './story.ts';
+import { refused, retry, shard, shardResult, started, told } from './story.ts';
 
 const warning = {
   type: 'notice',
@@ -56,4 +56,13 @@ test('quiet keeps the issues', (t) => {
   reporter.event(retry(shard(1), 0));
   reporter.event(warning);
   assert.match(text(), /^##vso\[task\.logissue type=warning\][^\n]*\n$/);
+});
+
+test('a shard ends with a plain line', (t) => {
+  for (const style of ['azure', 'github'] as const) {
+    const { reporter, text } = told(t, { style });
+    reporter.event({ type: 'shard-done', result: shardResult });
+    assert.match(text(), /^shard 3\/8 done in 41 s: [^\n]*\n$/);
+    t.mock.timers.reset();
+  }
 });

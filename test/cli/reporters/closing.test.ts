@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { closingLines } from '../../../src/cli/reporters/closing.ts';
-import { renderPlan } from '../../../src/cli/reporters/plan.ts';
-import { digest, layer, planned, resolved, result, reused, shard } from './story.ts';
+import { layer, result, reused, shard, size } from './story.ts';
 
 const { totals } = result;
 
@@ -18,37 +17,54 @@ test('a layout directory is copied from, not pulled', () => {
   ]);
 });
 
-test('where nothing was sent no side was slower', () => {
-  const none = { ...totals, transferred: 0, reused: 3, bytesSent: 0, seconds: 0.8, waitingForHub: 0 };
-  const [line] = closingLines({ ...result, layers: [layer('a', reused)], totals: none });
-  assert.equal(line, 'done in 0.8 s: 0 transferred, 3 reused, 0 mounted, 0 resumed');
-});
-
-test('what was resumed is told with its own bytes', () => {
-  const layers = [layer(shard(1), { outcome: 'resumed', bytesSent: 1_500_000_000 })];
-  const some = {
+test('where nothing was sent no side was slower, and the saving says what it was reckoned with', () => {
+  const none = {
     ...totals,
     transferred: 0,
+    reused: 2,
+    mounted: 1,
+    bytes: { reused: 2 * size, mounted: size, resumed: 0, transferred: 0 },
+    secondsSaved: 117,
+    savedAtBytesPerSecond: 100e6,
+    bytesSent: 0,
+    seconds: 0.8,
+    waitingForHub: 0,
+  };
+  const layers = [layer('a', reused), layer('b', reused), layer('c', { ...reused, outcome: 'mounted' })];
+  const [line] = closingLines({ ...result, layers, totals: none });
+  assert.equal(
+    line,
+    'done in 0.8 s: 0 transferred, 2 reused (7.8 GB), 1 mounted (3.9 GB), 0 resumed; about 1 min 57 s saved at 100 MB/s',
+  );
+  const [little] = closingLines({ ...result, layers, totals: { ...none, secondsSaved: 0.9 } });
+  assert.match(little ?? '', / 0 resumed$/);
+});
+
+test('what was resumed is told by what was there and what was sent', () => {
+  const layers = [
+    layer(shard(1), { outcome: 'resumed', bytesSent: 1_500_000_000 }),
+    layer(shard(2), { bytesSent: 2_000_000_000 }),
+  ];
+  const some = {
+    ...totals,
+    transferred: 1,
+    reused: 0,
     resumed: 1,
-    bytesSent: 1_500_000_000,
+    bytes: { reused: 0, mounted: 0, resumed: 2_400_000_000, transferred: 3_500_000_000 },
+    secondsSaved: 28.1,
+    savedAtBytesPerSecond: 3_500_000_000 / 41,
+    bytesSent: 3_500_000_000,
     retries: 2,
     waitingForHub: 0.31,
   };
-  const [line] = closingLines({ ...result, layers, totals: some });
   assert.equal(
-    line,
-    'done in 41 s: 0 transferred, 1 reused, 0 mounted, 1 resumed (1.5 GB, 37 MB/s); the registry was the slower side (31 % of the time waiting for the hub); 2 retries',
+    closingLines({ ...result, layers, totals: some })[0],
+    'done in 41 s: 1 transferred (2.0 GB, 85 MB/s), 0 reused, 0 mounted, 1 resumed (2.4 GB were there, 1.5 GB sent); ' +
+      'about 28 s saved; the registry was the slower side (31 % of the time waiting for the hub); 2 retries',
   );
-});
-
-test('the plan of a dry run', () => {
-  assert.equal(
-    renderPlan(planned(['config.json', `\x1b]0;x\x07${shard(1)}`], 1), resolved),
-    `Qwen/Qwen2.5-7B-Instruct @ a09a35458c70  ->  registry.acme.com/models/qwen-7b:a09a35458c70
-  config.json                            3.9 GB  ${digest}
-  ]0;x model-00001-of-00004.safetensors  3.9 GB  ${digest}
-2 files, 7.8 GB: 1 reused, 1 to transfer (3.9 GB) · 4 workers · one stream a layer
-the layers take 7800000000 bytes, 3900000000 of them to transfer
-`,
+  const alone = { ...some, transferred: 0, bytesSent: 1_500_000_000, retries: 0, secondsSaved: 0 };
+  assert.match(
+    closingLines({ ...result, layers: layers.slice(0, 1), totals: alone })[0] ?? '',
+    /: 0 transferred, .* 1 resumed \(2\.4 GB were there, 1\.5 GB sent, 37 MB\/s\); the registry/,
   );
 });

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
+  age,
   bytes,
   bytesOf,
   countdown,
@@ -36,6 +37,8 @@ test('durations', () => {
   const told = [0, 0.42, 7, 59.6, 72, 120, 3600, 7500];
   const words = ['0.1 s', '0.4 s', '7 s', '1 min', '1 min 12 s', '2 min', '1 h', '2 h 5 min'];
   assert.deepEqual(told.map(duration), words);
+  const ages = [-5, 59.9, 60, 7199, 7200, 172_799, 172_800];
+  assert.deepEqual(ages.map(age), ['0 s', '59 s', '1 min', '1 h', '2 h', '47 h', '2 days']);
   assert.deepEqual([0, 2100, 9960, 72_000].map(delay), ['0.0 s', '2.1 s', '10 s', '1 min 12 s']);
   assert.deepEqual([0, 6.2, 72, 7510].map(countdown), ['0:00', '0:07', '1:12', '2:05:10']);
 });

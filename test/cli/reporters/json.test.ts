@@ -9,6 +9,7 @@ import {
   result,
   retry,
   shard,
+  shardResult,
   size,
   started,
   told,
@@ -29,6 +30,7 @@ test('every event is an object on a line of its own', (t) => {
   reporter.event({ type: 'layer-failed', path: shard(1), size, error: refused });
   reporter.event({ type: 'tagged', tag: 'latest', digest: result.manifestDigest, moved: false });
   reporter.event({ type: 'done', result });
+  reporter.event({ type: 'shard-done', result: shardResult });
   reporter.stopping('SIGINT');
   reporter.error(refused, 3);
   const lines = objects(text());
@@ -44,6 +46,7 @@ test('every event is an object on a line of its own', (t) => {
       'error layer-failed',
       'info tagged',
       'info done',
+      'info shard-done',
       'info stopping',
       'error error',
     ],
@@ -66,7 +69,8 @@ test('every event is an object on a line of its own', (t) => {
   });
   assert.equal(lines[5]?.msg, 'the tag moves');
   assert.deepEqual(lines[8]?.result, result);
-  assert.deepEqual(Object.keys(lines[10]?.error ?? {}), [
+  assert.deepEqual(lines[9]?.result, shardResult);
+  assert.deepEqual(Object.keys(lines[11]?.error ?? {}), [
     'code',
     'side',
     'message',

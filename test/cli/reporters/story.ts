@@ -6,7 +6,14 @@ import {
   type Stderr,
 } from '../../../src/cli/reporters/reporter.ts';
 import { BoxcarError } from '../../../src/errors.ts';
-import type { LayerResult, PublishEvent, PublishResult } from '../../../src/publish/events.ts';
+import type {
+  LayerAction,
+  LayerResult,
+  PlannedLayer,
+  PublishEvent,
+  PublishResult,
+  ShardResult,
+} from '../../../src/publish/events.ts';
 
 export const digest = `sha256:${'ab'.repeat(32)}` as const;
 export const size = 3_900_000_000;
@@ -19,13 +26,25 @@ export const resolved = {
   tag: 'a09a35458c70',
 } as const satisfies PublishEvent;
 
+export function plannedLayer(path: string, action: LayerAction = 'transfer', why = ''): PlannedLayer {
+  const toTransfer = { reuse: 0, mount: 0, resume: 1_500_000_000, transfer: size }[action];
+  return { path, action, why, toTransfer, fileSize: size - 1536, size, contentId: digest };
+}
+
+/** The first ones are reused, the rest transferred. */
 export function planned(paths: string[], reused = 0) {
+  return plannedOf(paths.map((path, index) => plannedLayer(path, index < reused ? 'reuse' : 'transfer')));
+}
+
+export function plannedOf(layers: PlannedLayer[]) {
+  const count = (action: LayerAction) => layers.filter((layer) => layer.action === action).length;
   return {
     type: 'planned',
-    layers: paths.map((path) => ({ path, fileSize: size - 1536, size, contentId: digest })),
-    size: paths.length * size,
-    reused,
-    toTransfer: (paths.length - reused) * size,
+    layers,
+    size: layers.length * size,
+    reused: count('reuse'),
+    mounted: count('mount'),
+    toTransfer: layers.reduce((sum, { toTransfer }) => sum + toTransfer, 0),
     workers: 4,
     upload: 'one stream a layer',
   } satisfies PublishEvent;
@@ -96,6 +115,9 @@ export const result: PublishResult = {
     mounted: 0,
     resumed: 0,
     transferred: 2,
+    bytes: { reused: 2048, mounted: 0, resumed: 0, transferred: 2 * size },
+    secondsSaved: 2048 / ((2 * size) / 41),
+    savedAtBytesPerSecond: (2 * size) / 41,
     bytesSent: 2 * size,
     bytesRead: 2 * size,
     seconds: 41,
@@ -103,6 +125,10 @@ export const result: PublishResult = {
     waitingForHub: 0.82,
   },
 };
+
+const { imageRefDigest: _, manifestDigest: __, ...begun } = result;
+
+export const shardResult: ShardResult = { shard: '3/8', ...begun };
 
 /** A reporter whose text is kept and whose clock stands at 12:04:30 until the test moves it. */
 export function told(t: TestContext, options: Partial<ReporterOptions> & { stderr?: Stderr } = {}) {

@@ -12,6 +12,7 @@ import {
   retry,
   reused,
   shard,
+  shardResult,
   size,
   started,
   told,
@@ -61,14 +62,29 @@ ok  model-00004-of-00004.safetensors    3.6 GB in 17 s  (212 MB/s)
 ok  model-00001-of-00004.safetensors    3.9 GB in 17 s  (229 MB/s)
 ok  model-00002-of-00004.safetensors    3.9 GB in 17 s  (229 MB/s)
 
-done in 41 s: 2 transferred (7.8 GB, 190 MB/s), 1 reused, 0 mounted, 0 resumed; the hub was the slower side (82 % of the time wait
-ing for it)
+done in 41 s: 2 transferred (7.8 GB, 190 MB/s), 1 reused (2 KB), 0 mounted, 0 resumed; the hub was the slower side (82 % of the ti
+me waiting for it)
 pull   docker pull registry.acme.com/models/qwen-7b:a09a35458c70
 mount  image: { reference: "registry.acme.com/models/qwen-7b@sha256:ababababababababababababababababababababababababababababababab
 ab" }     # Kubernetes image volume
 serve  storageUri: oci+native://registry.acme.com/models/qwen-7b@sha256:ababababababababababababababababababababababababababababab
 ababab     # KServe`,
   );
+});
+
+test('a shard clears its bars and ends with one line', (t) => {
+  const { screen, reporter, pass } = terminal(t, 400, 24);
+  reporter.event(planned([shard(1)]));
+  reporter.event(started(shard(1)));
+  pass(1);
+  reporter.event(done(shard(1), { outcome: 'mounted', bytesSent: 0 }, 'models/base'));
+  reporter.event({ type: 'shard-done', result: shardResult });
+  pass(1);
+  assert.ok(screen.cursorShown && screen.wrapping);
+  const [mounted, , end, ...more] = screen.text.split('\n').slice(2);
+  assert.equal(mounted, 'ok  model-00001-of-00004.safetensors    mounted from models/base, 3.9 GB');
+  assert.match(end ?? '', /^shard 3\/8 done in 41 s: 2 transferred .* or by boxcar finalize$/);
+  assert.deepEqual(more, []);
 });
 
 test('16 layers in flight on a terminal of 10 rows: as many as fit, and how many more', (t) => {
