@@ -59,10 +59,10 @@ test('a state is gone on with although the disk is full, and written when there 
   assert.match(notices[0] ?? '', /cannot be written \(ENOSPC.*going on without/);
   assert.equal(file?.layer('models/half')?.upload?.offset, 5_000_000, 'what it said serves all the same');
   file?.set('models/new', { contentId: `git:${'1'.repeat(40)}`, size: 7 });
-  file?.flush();
+  await file?.record();
   assert.equal(notices.length, 1, 'told once');
   assert.deepEqual(JSON.parse(readFileSync(path, 'utf8')), full);
   rmSync(ballast);
-  file?.flush();
+  await file?.record();
   assert.equal(JSON.parse(readFileSync(path, 'utf8')).layers['models/new'].size, 7);
 });

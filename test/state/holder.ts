@@ -7,7 +7,7 @@ if (uid !== undefined) process.setuid?.(Number(uid));
 try {
   const file = await StateFile.open(path, identity, (notice) => console.log(notice));
   file?.set('models/x', { contentId: `git:${'1'.repeat(40)}`, size: 1 });
-  await file?.flush();
+  await file?.record();
   console.log(file ? 'held' : 'not held');
   if (file) setInterval(() => {}, 1000);
 } catch (error) {

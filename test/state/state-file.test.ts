@@ -53,6 +53,16 @@ test('names that JavaScript knows are names of layers', async (t) => {
   assert.equal(again.file?.layer('valueOf'), undefined);
 });
 
+test('a state of version 1 is gone on with, and written as version 2', async (t) => {
+  const path = join(tempDir(t), 'state.json');
+  writeFileSync(path, JSON.stringify({ ...full, version: 1 }));
+  const { file, notices } = await openState(t, path);
+  assert.deepEqual(notices, []);
+  assert.equal(file?.layer('models/half')?.upload?.offset, 5_000_000);
+  await file?.close();
+  assert.deepEqual(JSON.parse(readFileSync(path, 'utf8')), full);
+});
+
 describe('a file that is not this publish’s is kept beside', () => {
   const other = { ...full, model: 'acme/other' };
   const cases: [kind: string, text: string, why: RegExp][] = [
@@ -62,7 +72,7 @@ describe('a file that is not this publish’s is kept beside', () => {
     ['damaged', '[]', /is damaged/],
     ['damaged', JSON.stringify({ ...full, layers: { x: {} } }), /is damaged \(\/layers\/x/],
     ['damaged', JSON.stringify({ ...full, version: 0 }), /is damaged/],
-    ['newer', JSON.stringify({ version: 2, anything: true }), /by a newer boxcar \(version 2/],
+    ['newer', JSON.stringify({ version: 3, anything: true }), /by a newer boxcar \(version 3/],
     ['foreign', JSON.stringify(other), /another publish \(its model is acme\/other\)/],
     ['foreign', JSON.stringify({ ...full, commit: 'd'.repeat(40) }), /its commit is d{40}/],
     ['foreign', JSON.stringify({ ...full, target: 'oci:/x' }), /its target is oci:\/x/],
@@ -120,13 +130,13 @@ describe('writing', () => {
     assert.equal(sizeIn(path), 7);
   });
 
-  test('flush does it now', async (t) => {
+  test('record does it now', async (t) => {
     const { path, file } = await openState(t);
     file?.set('x', layer(1));
-    await file?.flush();
+    await file?.record();
     assert.equal(sizeIn(path), 1);
     file?.set('x', layer(2));
-    await file?.flush();
+    await file?.record();
     assert.equal(sizeIn(path), 2);
   });
 
@@ -134,7 +144,7 @@ describe('writing', () => {
     const { path, file } = await openState(t);
     const many = Array.from({ length: 2000 }, (_, i) => [`models/${i}`, layer(i)] as const);
     for (const [name, state] of many) file?.set(name, state);
-    file?.flush();
+    await file?.record();
     const reader = new Worker(
       `const { parentPort, workerData } = require('node:worker_threads');
        const { readFileSync } = require('node:fs');
@@ -156,7 +166,7 @@ describe('writing', () => {
     const ended = once(reader, 'exit');
     for (let i = 0; seen < 20; i++) {
       file?.set('x', layer(i));
-      file?.flush();
+      await file?.record();
       await turn();
     }
     reader.postMessage('stop');

@@ -18,7 +18,21 @@ describe('no state is', () => {
     ['null', null, /object/],
     ['a text', 'state', /object/],
     ['a list', [], /object/],
-    ['another version', { ...full, version: 2 }, /\/version/],
+    ['another version', { ...full, version: 3 }, /\/version/],
+    [
+      'one of version 1 with what is newer',
+      {
+        ...full,
+        version: 1,
+        layers: { x: { ...half, upload: { location: 'x', offset: 1, began: '2026-01-01T00:00:00Z' } } },
+      },
+      /additional/,
+    ],
+    [
+      'an upload that began at no time',
+      layer({ upload: { location: 'x', offset: 1, began: 'yesterday' } }),
+      /began/,
+    ],
     ['one without a target', withoutTarget, /target/],
     ['one with a short commit', { ...full, commit: 'c0ffee' }, /\/commit/],
     ['one with more than is known', { ...full, token: 'x' }, /additional/],

@@ -27,7 +27,7 @@ export const layers: Record<string, LayerState> = {
   'models/none': { contentId: `git:${'3'.repeat(40)}`, size: 0 },
 };
 
-export const full: PublishState = { version: 1, ...identity, layers };
+export const full: PublishState = { version: 2, ...identity, layers };
 
 export interface Opened {
   path: string;

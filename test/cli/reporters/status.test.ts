@@ -19,7 +19,7 @@ function stored(layers: Record<string, LayerState>, changes: Partial<StoredState
     kind: 'file',
     name: '/home/ci/.local/state/boxcar/0123.json',
     writtenAt: now - 5 * 60_000,
-    state: { version: 1, model, commit, target, layers },
+    state: { version: 2, model, commit, target, layers },
     ...changes,
   };
 }

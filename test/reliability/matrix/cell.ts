@@ -22,7 +22,7 @@ export async function runCell(world: World, disturbances: Disturbance[], patienc
   const repository = `cells/n${++cells}`;
   const stands = await standsFor(world, disturbances);
   try {
-    const options: PushOptions = {
+    const options: PushOptions & { shard?: undefined } = {
       model: model.name,
       target: `${stands.proxy.host}/${repository}:v1`,
       alsoTags: ['latest'],
