@@ -3,14 +3,18 @@ export { BoxcarError, type ErrorCode, exitCodes, type RequestFacts, type Side } 
 export type { WeightFormat } from './formats/weights.ts';
 export type { Digest } from './oci/digest.ts';
 export type {
+  LayerAction,
   LayerOutcome,
   LayerResult,
   PlannedLayer,
   PublishEvent,
   PublishListener,
   PublishResult,
+  ShardResult,
   Totals,
 } from './publish/events.ts';
 export type { PushOptions } from './publish/options.ts';
-export { type PushPlan, planPush, push } from './publish/push.ts';
+export { finalizePush, type PushPlan, planPush, push } from './publish/push.ts';
+export { listStates, removeStates, type StatesOptions } from './publish/states.ts';
+export type { RemovedState, StoredState } from './publish/stored-state.ts';
 export type { UploadChoice } from './registry/upload-manner.ts';

@@ -42,7 +42,7 @@ export async function firstPiece(
   openFile: OpenModelFile,
   path: string,
   from: number,
-  signal = new AbortController().signal,
+  signal: AbortSignal = new AbortController().signal,
 ): Promise<Uint8Array> {
   for await (const piece of openFile({ path }, { onRead() {}, onRetry() {} })(from, signal))
     return Buffer.from(piece.subarray(0, 16));

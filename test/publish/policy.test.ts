@@ -93,7 +93,7 @@ describe('--deny-unsafe', () => {
     const { told, registry, options } = await setup(t);
     await planPush({ ...options, model: 'acme/wide' });
     assert.match(told.join(), /130 layers: Docker .* takes 125/);
-    assert.deepEqual(registry.requests, []);
+    assert.ok(registry.requests.every(({ method }) => method === 'GET'));
   });
 });
 
