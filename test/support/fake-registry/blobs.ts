@@ -47,7 +47,11 @@ function send(exchange: Exchange, digest: string, bytes: Buffer, { blobRanges }:
     return exchange.reply(200, { ...headers, 'content-length': `${size}` }, bytes);
   const from = first === '' ? Math.max(0, size - Number(last)) : Number(first);
   const to = first === '' || last === '' ? size : Math.min(size, Number(last) + 1);
-  if (from >= to) return exchange.reply(416, { 'content-range': `bytes */${size}` });
+  if (from >= to)
+    return exchange.refuse(416, 'invalid range: failed to overlap\n', {
+      ...headers,
+      'content-range': `bytes */${size}`,
+    });
   const told = { 'content-length': `${to - from}`, 'content-range': `bytes ${from}-${to - 1}/${size}` };
   return exchange.reply(206, { ...headers, ...told }, bytes.subarray(from, to));
 }

@@ -144,7 +144,7 @@ export const dialects = {
   },
   // No deletion by tag (fluxcd/pkg#328).
   acr: { ...plain, locations: 'relative', headBlob: 307, tagsPage: 100, deletes: 'digests' },
-  quay: { ...plain, query: false, headBlob: 307, tagsPage: 50, tagsNext: 'token' },
+  quay: { ...plain, query: false, headBlob: 307, tagsPage: 100, tagsNext: 'token' },
   cloudflare: { ...plain, bodyLimit: { bytes: 3 * mib, answer: 'status 413' } },
   cloudflareReset: { ...plain, bodyLimit: { bytes: 3 * mib, answer: 'reset' } },
   balancer: { ...plain, afterCut: 'lost', astrayEvery: 2 },
