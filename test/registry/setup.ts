@@ -34,7 +34,12 @@ export function repositoryAt(t: Lifetime, url: string, options: RepositoryOption
     dispatcher = new Agent({ headersTimeout: 0, bodyTimeout: 0 }),
   } = options;
   t.after(() => dispatcher.destroy());
-  const anonymous = { source: 'anonymous', authorize: async () => undefined, challenged: () => false };
+  const anonymous = {
+    source: 'anonymous',
+    authorize: async () => undefined,
+    challenged: () => false,
+    rememberScopes: () => () => {},
+  };
   const authorizer = options.authorizer ?? anonymous;
   const http = new HttpClient({
     side: 'registry',

@@ -3,7 +3,18 @@ import { createHash } from 'node:crypto';
 import { type TestContext, test } from 'node:test';
 import { downloadFile, type HubApiError, listCommits, listFiles, modelInfo } from '@huggingface/hub';
 import { type Hub, type HubOptions, startHub } from './hub.ts';
-import { commitId, headOf, longName, manyFiles, tinyModel, unicodeName } from './models.ts';
+import {
+  bigModel,
+  type Change,
+  commitId,
+  filesOf,
+  headOf,
+  history,
+  longName,
+  manyFiles,
+  tinyModel,
+  unicodeName,
+} from './models.ts';
 
 // The judge is the hub's own library: what it reads out of the stand-in must be what was put in.
 
@@ -82,6 +93,65 @@ test('listCommits walks the history over pages', async (t) => {
     ['Widen', 'Begin'],
   );
   assert.equal(hub.requests.length, 2);
+});
+
+test('listCommits walks thousands of commits over pages, from any of them', async (t) => {
+  const name = 'acme/old';
+  const files = filesOf(bigModel({ files: 100, size: 1000 }));
+  const changes = Array<Change>(4999).fill('readme');
+  const hub = await hubFor(t, { models: [history(name, files, changes)] });
+  const about = { repo: name, batchSize: 1000, hubUrl: hub.url };
+  const all = (await Array.fromAsync(listCommits(about))).map(({ oid }) => oid);
+  assert.equal(all.length, 5000);
+  assert.deepEqual([all[0], all.at(-1)], [commitId(`${name} 5000`), commitId(`${name} 1`)]);
+  assert.equal(new Set(all).size, 5000);
+  assert.equal(hub.requests.length, 5);
+  const revision = commitId(`${name} 150`);
+  const older = await Array.fromAsync(listCommits({ ...about, revision, batchSize: 100 }));
+  assert.deepEqual(
+    older.map(({ oid }) => oid),
+    all.slice(-150),
+  );
+  assert.equal(hub.requests.length, 7);
+});
+
+test('a history changes what its changes say, and nothing else', async (t) => {
+  const name = 'acme/story';
+  const files = filesOf(tinyModel());
+  const [first, second] = ['model-00001-of-00002.safetensors', shard] as const;
+  const changes: Change[] = [
+    'readme',
+    { rewrite: ['config.json', first] },
+    { rename: { [second]: 'moved.safetensors' } },
+    { put: { 'new.txt': 'new' }, remove: ['empty.txt'] },
+  ];
+  const hub = await hubFor(t, { models: [history(name, files, changes)] });
+  const trees = await Promise.all(
+    [1, 2, 3, 4, 5].map(async (number) => {
+      const revision = commitId(`${name} ${number}`);
+      const listed = await Array.fromAsync(
+        listFiles({ repo: name, revision, recursive: true, hubUrl: hub.url }),
+      );
+      const contents = listed.filter(({ type }) => type === 'file');
+      return new Map(contents.map(({ path, size, oid, lfs }) => [path, `${size} ${lfs?.oid ?? oid}`]));
+    }),
+  );
+  const differences = (index: number): string[] => {
+    const [before, after] = [trees[index - 1], trees[index]];
+    const paths = new Set([...(before?.keys() ?? []), ...(after?.keys() ?? [])]);
+    return [...paths].filter((path) => before?.get(path) !== after?.get(path)).sort();
+  };
+  assert.deepEqual(differences(1), ['README.md']);
+  assert.deepEqual(differences(2), ['config.json', first]);
+  assert.deepEqual(differences(3), [second, 'moved.safetensors']);
+  assert.deepEqual(differences(4), ['empty.txt', 'new.txt']);
+  for (const path of ['config.json', first])
+    assert.equal(trees[1]?.get(path)?.split(' ')[0], trees[2]?.get(path)?.split(' ')[0], 'the same size');
+  assert.equal(trees[3]?.get('moved.safetensors'), trees[2]?.get(second));
+  assert.doesNotThrow(() =>
+    JSON.parse(history(name, files, changes).commits[0]?.files['config.json'] as string),
+  );
+  assert.throws(() => history(name, files, [{ rewrite: ['nowhere.txt'] }]), /nowhere/);
 });
 
 test('downloadFile gets every file, and its token does not reach the CDN', async (t) => {

@@ -90,6 +90,65 @@ export function manyFiles(count: number, name = 'acme/many'): Model {
   return oneCommit(name, Object.fromEntries(files));
 }
 
+/** What a commit changes against the one before it. */
+export type Change =
+  /** The model card, to another length. */
+  | 'readme'
+  | {
+      put?: Record<string, FileSpec>;
+      /** Paths that get other content of the same size: a letter or digit of a text, a byte of what is binary. */
+      rewrite?: string[];
+      /** New paths by old ones; the content stays. */
+      rename?: Record<string, string>;
+      remove?: string[];
+    };
+
+/** A model whose first commit has `files`, and one more commit, an hour later, for each change; the last is `main`. */
+export function history(name: string, files: Record<string, FileSpec>, changes: Change[]): Model {
+  const commits = [{ id: commitId(`${name} 1`), title: 'Begin', date: hour(0), files }];
+  for (const [index, change] of changes.entries()) {
+    const number = index + 2;
+    const title = change === 'readme' ? 'Update README.md' : `Change ${Object.keys(change).join(', ')}`;
+    files = changed(files, change, number);
+    commits.push({ id: commitId(`${name} ${number}`), title, date: hour(number), files });
+  }
+  return { name, commits: commits.reverse() };
+}
+
+function changed(before: Record<string, FileSpec>, change: Change, number: number): Record<string, FileSpec> {
+  if (change === 'readme') return { ...before, 'README.md': `${readme}\nChange ${'I'.repeat(number)}.\n` };
+  const files = { ...before, ...change.put };
+  const take = (path: string): FileSpec => {
+    const spec = files[path];
+    if (spec === undefined) throw new Error(`there is no ${path} to change`);
+    delete files[path];
+    return spec;
+  };
+  for (const path of change.rewrite ?? []) files[path] = rewritten(take(path));
+  for (const [from, to] of Object.entries(change.rename ?? {})) files[to] = take(from);
+  for (const path of change.remove ?? []) take(path);
+  return files;
+}
+
+function rewritten(spec: FileSpec): FileSpec {
+  if (typeof spec === 'string') {
+    const other = spec.replace(/[0-9a-z](?=[^0-9a-z]*$)/i, (last) => (last === '1' ? '2' : '1'));
+    if (other === spec) throw new Error('no letter or digit to change');
+    return other;
+  }
+  if (spec instanceof Uint8Array) {
+    const bytes = Buffer.from(spec);
+    bytes.writeUInt8((bytes.at(-1) ?? 0) ^ 1, bytes.length - 1);
+    return bytes;
+  }
+  if ('seed' in spec) return { ...spec, seed: spec.seed + 1_000_000 };
+  return { ...spec, bytes: rewritten(spec.bytes) as string | Uint8Array };
+}
+
+function hour(number: number): string {
+  return new Date(Date.UTC(2025, 0, 1, number)).toISOString();
+}
+
 export function oneCommit(name: string, files: Record<string, FileSpec>): Model {
   return { name, commits: [{ id: commitId(`${name} 1`), files }] };
 }

@@ -15,8 +15,9 @@ async function pushBlob(
   registry: Registry,
   blob: Buffer,
   headers: Record<string, string> = {},
+  repository = 'acme/x',
 ): Promise<number[]> {
-  const begun = await fetch(`${registry.url}/v2/acme/x/blobs/uploads/`, { method: 'POST', headers });
+  const begun = await fetch(`${registry.url}/v2/${repository}/blobs/uploads/`, { method: 'POST', headers });
   if (begun.status !== 202) return [begun.status];
   const patchUrl = new URL(begun.headers.get('location') ?? '', registry.url);
   const patched = await fetch(patchUrl, { method: 'PATCH', headers, body: blob });
@@ -97,21 +98,48 @@ describeEachRegistry('the real registries', (kind) => {
     const challenge = (await fetch(`${registry.url}/v2/`)).headers.get('www-authenticate');
     assert.match(challenge ?? '', new RegExp(`^Bearer realm="${tokens.realm}",service="test-registry"`));
 
-    const fresh = await tokenFor(tokens, scope, basic('ada', 'secret'));
+    const fresh = await tokenFor(tokens, [scope], basic('ada', 'secret'));
     assert.deepEqual(await pushBlob(registry, Buffer.from('a'), fresh), [202, 202, 201]);
     assert.deepEqual(
-      await pushBlob(registry, Buffer.from('a'), await tokenFor(tokens, scope)),
+      await pushBlob(registry, Buffer.from('a'), await tokenFor(tokens, [scope])),
       [401],
       'only pull',
     );
     tokens.expiresInSeconds = -1;
-    const expired = await tokenFor(tokens, scope, basic('ada', 'secret'));
+    const expired = await tokenFor(tokens, [scope], basic('ada', 'secret'));
     assert.deepEqual(await pushBlob(registry, Buffer.from('a'), expired), [401]);
     assert.equal(tokens.issued, 3);
     assert.deepEqual(
       tokens.requests.map((request) => request.credentials),
       ['basic', 'anonymous', 'basic'],
     );
+  });
+
+  test('token: a mount needs the right to read its source, too', async (t) => {
+    const rights = { ada: { 'acme/secret': ['push'], '*': ['pull', 'push'] } };
+    const tokens = await startTokenServer({ users: { ada: 'secret' }, rights });
+    t.after(() => tokens.close());
+    const registry = await start(t, { auth: { token: tokens } });
+    const blob = randomBytes(1000);
+    const ada = basic('ada', 'secret');
+    const into = 'repository:acme/x:pull,push';
+    const token = await tokenFor(tokens, ['repository:acme/open:pull,push'], ada);
+    assert.deepEqual(await pushBlob(registry, blob, token, 'acme/open'), [202, 202, 201]);
+    const mount = async (from: string, headers: { authorization: string }) => {
+      const query = `mount=${digestOf(blob)}&from=acme/${from}`;
+      const url = `${registry.url}/v2/acme/x/blobs/uploads/?${query}`;
+      const answer = await fetch(url, { method: 'POST', headers });
+      return { status: answer.status, challenge: answer.headers.get('www-authenticate') ?? '' };
+    };
+    const narrow = await mount('open', await tokenFor(tokens, [into], ada));
+    assert.equal(narrow.status, 401);
+    const asked = /scope="([^"]*)"/.exec(narrow.challenge)?.[1]?.split(' ').sort();
+    assert.deepEqual(asked, ['repository:acme/open:pull', into]);
+    const wide = await tokenFor(tokens, [into, 'repository:acme/open:pull'], ada);
+    assert.equal((await mount('open', wide)).status, 201);
+    const refused = await tokenFor(tokens, [into, 'repository:acme/secret:pull'], ada);
+    assert.equal((await mount('secret', refused)).status, 401);
+    assert.deepEqual(tokens.requests.at(-1)?.granted, [into]);
   });
 
   test('TLS: whoever knows the authority gets in', async (t) => {
@@ -128,9 +156,10 @@ describeEachRegistry('the real registries', (kind) => {
   });
 });
 
-/** An Authorization field with a token for the scope. */
-async function tokenFor(tokens: TokenServer, scope: string, headers: Record<string, string> = {}) {
-  const url = `${tokens.realm}?service=${tokens.service}&scope=${encodeURIComponent(scope)}`;
+/** An Authorization field with a token for the scopes, each of them a parameter. */
+async function tokenFor(tokens: TokenServer, scopes: string[], headers: Record<string, string> = {}) {
+  const asked = scopes.map((scope) => `&scope=${encodeURIComponent(scope)}`).join('');
+  const url = `${tokens.realm}?service=${tokens.service}${asked}`;
   const { token } = (await (await fetch(url, { headers })).json()) as { token: string };
   return { authorization: `Bearer ${token}` };
 }
@@ -162,4 +191,25 @@ test('token server: passwords, refresh tokens and refusals', needsOpenssl, async
       'GET anonymous undefined',
     ],
   );
+});
+
+test('token server: an account gets what it may, or nothing at all', needsOpenssl, async (t) => {
+  const rights = { ada: { 'acme/x': ['pull', 'push'], 'acme/y': [] } };
+  const tokens = await startTokenServer({ users: { ada: 'secret', eve: 'secret' }, rights });
+  t.after(() => tokens.close());
+  const scopes = ['repository:acme/x:pull,push', 'repository:acme/y:pull', 'repository:acme/z:pull'];
+  const several = scopes.map((scope) => `scope=${scope}`).join('&');
+  const statusOf = async (query: string, user: string): Promise<number> =>
+    (await fetch(`${tokens.realm}?${query}`, { headers: basic(user, 'secret') })).status;
+  assert.equal(await statusOf(several, 'ada'), 200);
+  assert.equal(await statusOf(`scope=${scopes.join('%20')}`, 'ada'), 200);
+  assert.equal(await statusOf(several, 'eve'), 200);
+  tokens.overreach = 'refused';
+  assert.equal(await statusOf(several, 'ada'), 403);
+  assert.equal(await statusOf(`scope=${scopes[0]}`, 'ada'), 200);
+  assert.deepEqual(
+    tokens.requests.map(({ granted }) => granted),
+    [[scopes[0]], [scopes[0]], scopes, [], [scopes[0]]],
+  );
+  for (const request of tokens.requests.slice(0, 4)) assert.deepEqual(request.scopes, scopes);
 });

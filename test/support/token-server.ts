@@ -10,6 +10,10 @@ export interface TokenServerOptions {
   expiresInSeconds?: number;
   /** What those who come without credentials get. Default: `pull`; an empty list refuses them with 401. */
   anonymous?: string[];
+  /** What a user may do, by repository; `*` stands for all others. Who is not named here may do everything. */
+  rights?: Record<string, Record<string, string[]>>;
+  /** What becomes of a request for more than that: a token for less, as specified, or 403 for all of it. Default: less. */
+  overreach?: 'less' | 'refused';
   /** As Docker's own: no POST, so that clients must fall back to GET. Default: POST is served. */
   getOnly?: boolean;
   tls?: ServerIdentity;
@@ -21,6 +25,8 @@ export interface TokenRequest {
   service: string;
   /** `repository:<name>:<actions>`, one each. */
   scopes: string[];
+  /** In the same form, what the token is good for; without what was refused, empty where there is no token. */
+  granted: string[];
   credentials: 'anonymous' | 'basic' | 'password' | 'refresh_token';
   user: string | undefined;
   status: number;
@@ -38,6 +44,8 @@ export interface TokenServer extends AsyncDisposable {
   issued: number;
   /** May be changed while it runs. */
   expiresInSeconds: number;
+  /** May be changed while it runs. */
+  overreach: 'less' | 'refused';
   close(): Promise<void>;
 }
 
@@ -56,6 +64,7 @@ export async function startTokenServer(options: TokenServerOptions = {}): Promis
     requests: [],
     issued: 0,
     expiresInSeconds: options.expiresInSeconds ?? 300,
+    overreach: options.overreach ?? 'less',
     close,
     [Symbol.asyncDispose]: close,
   };
@@ -71,23 +80,34 @@ export async function startTokenServer(options: TokenServerOptions = {}): Promis
       .getAll('scope')
       .flatMap((scope) => scope.split(' '))
       .filter(Boolean);
-    const status = incoming.method === 'POST' && options.getOnly ? 405 : welcome ? 200 : 401;
+    const access = scopes.map((scope) => accessOf(scope, (name) => rightsOf(user, name)));
+    const granted = access.filter(({ actions }) => actions.length > 0).map(scopeOf);
+    const overreach = tokens.overreach === 'refused' && granted.join() !== scopes.join();
+    const refusal = welcome ? (overreach ? 403 : undefined) : 401;
+    const status = incoming.method === 'POST' && options.getOnly ? 405 : (refusal ?? 200);
     const service = form.get('service') ?? '';
     tokens.requests.push({
       method: incoming.method ?? '',
       service,
       scopes,
+      granted: status === 200 ? granted : [],
       credentials: asked.kind,
       user,
       status,
     });
-    const body = status === 200 ? await issue(service, scopes, user, form) : { details: 'refused' };
+    const body = status === 200 ? await issue(service, access, user, form) : { details: 'refused' };
     response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
   }
 
-  async function issue(audience: string, scopes: string[], user: string | undefined, form: URLSearchParams) {
+  /** Actions in a repository; undefined: all of them. */
+  function rightsOf(user: string | undefined, repository: string): string[] | undefined {
+    if (user === undefined) return anonymous;
+    const rights = options.rights?.[user];
+    return rights && (rights[repository] ?? rights['*'] ?? []);
+  }
+
+  async function issue(audience: string, access: Access[], user: string | undefined, form: URLSearchParams) {
     tokens.issued += 1;
-    const access = scopes.map((scope) => accessOf(scope, user === undefined ? anonymous : undefined));
     const lifetime = tokens.expiresInSeconds;
     const token = await signer.sign({
       issuer: tokens.issuer,
@@ -111,14 +131,16 @@ export async function startTokenServer(options: TokenServerOptions = {}): Promis
 }
 
 /** Names may hold colons (`host:5000/name`), so the type ends at the first and the name at the last. */
-function accessOf(scope: string, allowed: string[] | undefined): Access {
+function accessOf(scope: string, rightsOf: (name: string) => string[] | undefined): Access {
   const [type = '', ...rest] = scope.split(':');
   const actions = (rest.pop() ?? '').split(',');
-  return {
-    type,
-    name: rest.join(':'),
-    actions: allowed ? actions.filter((action) => allowed.includes(action)) : actions,
-  };
+  const name = rest.join(':');
+  const allowed = rightsOf(name);
+  return { type, name, actions: actions.filter((action) => allowed?.includes(action) ?? true) };
+}
+
+function scopeOf({ type, name, actions }: Access): string {
+  return `${type}:${name}:${actions.join(',')}`;
 }
 
 async function formOf(incoming: IncomingMessage): Promise<URLSearchParams> {

@@ -41,7 +41,28 @@ export interface Dialect {
   flipBytes: number;
   /** Digest that a blob's closing PUT and a manifest's PUT report. */
   reportedDigest: 'right' | 'other' | 'none';
+  /** `307`: HEAD and GET of a blob are sent on to its storage. */
   headBlob: 200 | 307;
+  /** Whether GET of a blob honours Range, or gives the whole. */
+  blobRanges: boolean;
+  /**
+   * What a POST with `mount` and `from` does: mounts; mounts only what a manifest of the source refers to (ECR with blob
+   * mounting); opens a session as if nothing had been asked for; is refused with 405.
+   */
+  mounts: 'yes' | 'referenced' | 'ignored' | 'refused';
+  /** `all at once`: in no order, whatever `n` and `last` say (distribution 2.8). `refused`: 405. */
+  tagsList: 'yes' | 'all at once' | 'refused';
+  /** Most tags on a page, whatever `n` says. */
+  tagsPage: number;
+  /** How a page names the next: by its last tag, relatively or with its origin, or by a token of its own (Quay). */
+  tagsNext: 'relative' | 'absolute' | 'token';
+  /**
+   * What DELETE of a manifest takes: tags and digests, a digest with all of its tags; only digests, so that a tag gets
+   * 400 (distribution 2.8); tags, and digests without any (Google); nothing, so that everything gets 405.
+   */
+  deletes: 'tags and digests' | 'digests' | 'untagged digests' | 'refused';
+  /** Whether a tag that is there is refused for other bytes, in ECR's words. */
+  immutableTags: boolean;
 }
 
 const plain: Dialect = {
@@ -68,11 +89,25 @@ const plain: Dialect = {
   flipBytes: 0,
   reportedDigest: 'right',
   headBlob: 200,
+  blobRanges: true,
+  mounts: 'yes',
+  tagsList: 'yes',
+  tagsPage: Number.POSITIVE_INFINITY,
+  tagsNext: 'relative',
+  deletes: 'tags and digests',
+  immutableTags: false,
 };
 
 export const dialects = {
   distribution3: plain,
-  distribution28: { ...plain, afterCut: 'lost', oldLocation: 'destroys', wrongStart: 'appended' },
+  distribution28: {
+    ...plain,
+    afterCut: 'lost',
+    oldLocation: 'destroys',
+    wrongStart: 'appended',
+    tagsList: 'all at once',
+    deletes: 'digests',
+  },
   zot: { ...plain, afterCut: 'lost', patchRange: 'own', locations: 'relative', query: false },
   ecr: {
     ...plain,
@@ -80,11 +115,36 @@ export const dialects = {
     patchRange: 'first',
     closeAfterParts: 'status 500',
     partMinimum: mib,
+    headBlob: 307,
+    // Blob mounting is a setting of the registry, off unless somebody turns it on.
+    mounts: 'ignored',
+    tagsPage: 1000,
+    tagsNext: 'absolute',
   },
-  ghcr: { ...plain, afterCut: 'lost', locations: 'relative', query: false, chunkLimit: 4 * mib },
-  gar: { ...plain, afterCut: 'lost', locations: 'elsewhere', patches: 1, getStatus: 404, headBlob: 307 },
-  acr: { ...plain, locations: 'relative', headBlob: 307 },
-  quay: { ...plain, query: false, headBlob: 307 },
+  // Images are deleted through GitHub's own API (podman-container-tools/skopeo#1880).
+  ghcr: {
+    ...plain,
+    afterCut: 'lost',
+    locations: 'relative',
+    query: false,
+    chunkLimit: 4 * mib,
+    headBlob: 307,
+    tagsPage: 100,
+    deletes: 'refused',
+  },
+  // GOOGLE_MANIFEST_DANGLING_TAG (genuinetools/reg#136).
+  gar: {
+    ...plain,
+    afterCut: 'lost',
+    locations: 'elsewhere',
+    patches: 1,
+    getStatus: 404,
+    headBlob: 307,
+    deletes: 'untagged digests',
+  },
+  // No deletion by tag (fluxcd/pkg#328).
+  acr: { ...plain, locations: 'relative', headBlob: 307, tagsPage: 100, deletes: 'digests' },
+  quay: { ...plain, query: false, headBlob: 307, tagsPage: 100, tagsNext: 'token' },
   cloudflare: { ...plain, bodyLimit: { bytes: 3 * mib, answer: 'status 413' } },
   cloudflareReset: { ...plain, bodyLimit: { bytes: 3 * mib, answer: 'reset' } },
   balancer: { ...plain, afterCut: 'lost', astrayEvery: 2 },

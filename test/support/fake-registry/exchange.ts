@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { pipeline } from 'node:stream/promises';
 import type { ProxyRequest } from '../fault-proxy.ts';
 import type { Dialect } from './dialects.ts';
 
@@ -7,7 +8,11 @@ import type { Dialect } from './dialects.ts';
 export interface FakeRequest extends ProxyRequest {
   /** `storage`: the other origin, standing for an object store. */
   origin: 'registry' | 'storage';
+  /** Bytes of the answer's body that were handed to the connection; a client that left may have got less. */
+  responseBytes: number;
 }
+
+const pieceSize = 64 * 1024;
 
 /** What a script can make of one request. */
 export type FakeFault =
@@ -35,6 +40,12 @@ export class Exchange {
     this.#response = response;
     this.log = log;
     this.#onBytes = onBytes;
+  }
+
+  /** Scheme and host that the client came by. */
+  get ownOrigin(): string {
+    const { encrypted } = this.#incoming.socket as { encrypted?: boolean };
+    return `http${encrypted ? 's' : ''}://${this.log.headers.host}`;
   }
 
   /** Reads the request's body, to its end or until its connection is cut; one over `limit` is answered. */
@@ -80,12 +91,23 @@ export class Exchange {
       return;
     }
     this.log.status = status;
-    this.#response.writeHead(status, headers).end(body);
+    this.#response.writeHead(status, headers);
+    if (body === undefined || this.log.method === 'HEAD') this.#response.end();
+    // A client that has enough leaves before the end.
+    else await pipeline(this.#pieces(Buffer.from(body)), this.#response).catch(() => {});
+  }
+
+  async *#pieces(body: Buffer): AsyncGenerator<Buffer> {
+    for (let at = 0; at < body.length; at += pieceSize) {
+      const piece = body.subarray(at, at + pieceSize);
+      this.log.responseBytes += piece.length;
+      yield piece;
+    }
   }
 
   /** `code`: of the registry's error document; what is no code is sent as a proxy's page. */
-  refuse(status: number, code: string, headers: Record<string, string> = {}): Promise<void> {
-    const document = /^[A-Z_]+$/.test(code) ? JSON.stringify({ errors: [{ code, message: 'no' }] }) : code;
+  refuse(status: number, code: string, headers: Record<string, string> = {}, message = 'no'): Promise<void> {
+    const document = /^[A-Z_]+$/.test(code) ? JSON.stringify({ errors: [{ code, message }] }) : code;
     return this.reply(status, headers, document);
   }
 

@@ -56,6 +56,15 @@ export interface StoredModel extends Omit<Model, 'commits'> {
 }
 
 export function storeModel(model: Model, lfsThreshold: number): StoredModel {
+  // Most files are the same in most commits of a long history: they are hashed once.
+  const stored = new Map<string, { spec: FileSpec; file: StoredFile }>();
+  const store = (path: string, spec: FileSpec): StoredFile => {
+    const before = stored.get(path);
+    if (before?.spec === spec) return before.file;
+    const file = storeFile(path, spec, lfsThreshold);
+    stored.set(path, { spec, file });
+    return file;
+  };
   const commits = model.commits.map((commit) => ({
     id: commit.id,
     title: commit.title ?? `commit ${commit.id.slice(0, 7)}`,
@@ -63,7 +72,7 @@ export function storeModel(model: Model, lfsThreshold: number): StoredModel {
     files: new Map(
       Object.keys(commit.files)
         .sort()
-        .map((path) => [path, storeFile(path, commit.files[path] as FileSpec, lfsThreshold)]),
+        .map((path) => [path, store(path, commit.files[path] as FileSpec)]),
     ),
   }));
   return { ...model, commits };
