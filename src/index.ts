@@ -15,6 +15,7 @@ export type {
 } from './publish/events.ts';
 export type { PushOptions } from './publish/options.ts';
 export { finalizePush, type PushPlan, planPush, push } from './publish/push.ts';
+export type { RemovedState } from './publish/remove-stored.ts';
 export { listStates, removeStates, type StatesOptions } from './publish/states.ts';
-export type { RemovedState, StoredState } from './publish/stored-state.ts';
+export type { StoredState } from './publish/stored-state.ts';
 export type { UploadChoice } from './registry/upload-manner.ts';

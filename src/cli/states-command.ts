@@ -1,8 +1,9 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { asBoxcarError, BoxcarError } from '../errors.ts';
+import type { RemovedState } from '../publish/remove-stored.ts';
 import { listStates, removeStates } from '../publish/states.ts';
-import type { RemovedState } from '../publish/stored-state.ts';
 import { dialectNames } from '../registry/dialects.ts';
+import { counted } from './reporters/format.ts';
 import { plain } from './reporters/plain-text.ts';
 import { createReporter } from './reporters/reporter.ts';
 import { failureJson } from './reporters/results.ts';
@@ -99,11 +100,11 @@ export async function runStates(name: string, what: string | undefined, given: S
 
 function removedLines(removed: RemovedState[]): string {
   if (removed.length === 0) return 'there is nothing to remove\n';
-  const lines = removed.map(({ name, cancelled, kept }) => {
-    const uploads = cancelled === 1 ? '1 upload session' : `${cancelled} upload sessions`;
-    return kept === undefined
-      ? `removed ${plain(name)}, cancelled ${uploads}`
-      : `kept ${plain(name)}: ${kept}`;
+  const lines = removed.map(({ name, cancelled, uncancelled, kept }) => {
+    if (kept !== undefined) return `kept ${plain(name)}: ${plain(kept)}`;
+    const lost =
+      uncancelled > 0 ? `; ${uncancelled} could not be cancelled, the registry drops them in time` : '';
+    return `removed ${plain(name)}, cancelled ${counted(cancelled, 'upload session')}${lost}`;
   });
   return `${lines.join('\n')}\n`;
 }

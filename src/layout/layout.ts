@@ -159,10 +159,11 @@ export class Layout {
     return resumed;
   }
 
-  async cancelUpload(location: string): Promise<void> {
+  async cancelUpload(location: string): Promise<boolean> {
     const partial = await this.#onDisk(() => PartialFile.reopen(this.directory, location));
     await partial?.file.close();
     if (partial) await rm(partial.path, { force: true });
+    return true;
   }
 
   async putBlob(bytes: Buffer): Promise<void> {

@@ -7,11 +7,12 @@ import { commitImage } from './commit.ts';
 import { Confirmation } from './confirmation.ts';
 import { type PublishResult, warning } from './events.ts';
 import { type Candidate, KnownLayers } from './known-layers.ts';
+import { presentImage, tagTaken } from './present-image.ts';
 import type { Publish } from './publish.ts';
 import { finish } from './result.ts';
-import { type Shard, shardName } from './shards.ts';
-import { readState, type StateStore } from './state-store.ts';
-import { removeStates, stateTag, stateTagsOf } from './state-tags.ts';
+import { type Shard, shardName, shareLayers } from './shards.ts';
+import { type KeptState, readState, type StateFault, type StateStore } from './state-store.ts';
+import { leftWords, newestNumber, removeStates, type StateTag, stateTag, stateTagsOf } from './state-tags.ts';
 import type { Stopping } from './stopping.ts';
 import type { Transferred } from './transfer.ts';
 
@@ -24,10 +25,10 @@ export interface ShardRecords {
 /** What the shards have recorded. */
 interface Collected {
   known: KnownLayers;
-  /** Their tags, all to be removed in the end. */
+  /** The tags of this commit's states, all to be removed in the end. */
   tags: string[];
-  /** Layers of the plan that each has brought. */
-  shards: { name: string; layers: number }[];
+  /** Layers of the plan that each has brought; without a shard: by a push that had no parts. */
+  shards: { shard: Shard | undefined; layers: Set<LayerPlan> }[];
 }
 
 /**
@@ -60,37 +61,74 @@ export async function completeImage(
   stopping.stop.throwIfAborted();
   const missing = plan.layers.filter((_, i) => !layers[i]);
   if (missing.length > 0) return { missing, shards: collected.shards };
+  // It has taken a while: another publish may have tagged its image meanwhile.
+  const there = await presentImage(plan, target, tags[0], stopping.stop);
+  if (there && !there.digests && !job.force) throw tagTaken(target.imageRef(tags[0]), there.bytes);
   const whole = layers as Transferred[];
   const digests = whole.map(({ digest }) => digest);
   const digest = await commitImage(target, plan, digests, tags, emit, stopping.kill);
-  const left = await removeStates(records.store, collected.tags, records.identity, stopping.kill);
-  if (left.length > 0)
-    emit(
-      warning(
-        `${target.name} neither deletes nor moves tags: ${left.join(', ')} stay, and hold nothing that is needed`,
-      ),
-    );
+  await forget(job, records, collected.tags, stopping.kill);
   return finish(job, whole, digest, started);
 }
 
-/** @throws BoxcarError `layers-failed`: which shards are not done. */
+/** Removes what the shards of an image have recorded that is there now. */
+export async function forgetShards(job: Publish, records: ShardRecords, signal: AbortSignal): Promise<void> {
+  const { tags } = await collect({ ...job, emit: () => {} }, records, signal);
+  await forget(job, records, tags, signal);
+}
+
+/** The image is there: what cannot be removed now is no reason to fail. */
+async function forget(
+  { emit, target }: Publish,
+  { store, identity }: ShardRecords,
+  tags: string[],
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    const left = await removeStates(store, tags, identity, signal);
+    if (left.length > 0) emit(warning(leftWords(target.name, left)));
+  } catch (error) {
+    emit(warning(`the states of the shards stay in ${store.name}: ${(error as Error).message}`));
+  }
+}
+
+/** `layers-failed`, and which shards are not done. */
 export function incomplete(
+  { plan: { layers }, tags: [tag] }: Publish,
   missing: LayerPlan[],
   shards: Collected['shards'],
-  tag: string,
-  total: number,
 ): BoxcarError {
-  const told = shards.map(({ name, layers }) => `${name} has brought ${layers}`).join(', ');
+  const told = undone(layers, shards).join(', ');
   return new BoxcarError(
-    `${missing.length} of ${total} layers are not in the registry yet, the first is ${missing[0]?.path}`,
+    `${missing.length} of ${layers.length} layers are not in the registry yet, the first is ${missing[0]?.path}`,
     {
       code: 'layers-failed',
       side: 'registry',
       hint: told
-        ? `recorded so far: ${told}; run the shards that are missing, then finalize again`
-        : `no shard has recorded anything under ${stateTag(tag)}-*: were they pushed with the same model, revision, target and tag?`,
+        ? `${told}; run the shards that are not done, then finalize again`
+        : `no shard has recorded anything of this commit under ${stateTag(tag)}-*: were they pushed with the same model, revision, target and tag?`,
     },
   );
+}
+
+/** Shards that are named one by one; of more the rest is counted. */
+const mostTold = 10;
+
+/** What is to be said of each shard that has not brought its share. */
+function undone(layers: LayerPlan[], shards: Collected['shards']): string[] {
+  const counts = new Set(shards.flatMap(({ shard }) => shard?.count ?? []));
+  const lines = [...counts].flatMap((count) =>
+    shareLayers(layers, count).flatMap((share, index) => {
+      const name = `shard ${shardName({ index, count })}`;
+      const found = shards.find(({ shard }) => shard?.index === index && shard.count === count);
+      const brought = share.filter((layer) => found?.layers.has(layer)).length;
+      if (brought === share.length) return [];
+      return found ? `${name} has brought ${brought} of ${share.length}` : `${name} has recorded nothing`;
+    }),
+  );
+  const more = lines.length - mostTold;
+  if (lines.length === 0 && counts.size > 0) return ['what the shards have recorded is not there any more'];
+  return more > 0 ? [...lines.slice(0, mostTold), `and ${more} more`] : lines;
 }
 
 async function collect(
@@ -98,39 +136,65 @@ async function collect(
   { store, identity }: ShardRecords,
   signal: AbortSignal,
 ): Promise<Collected> {
-  const listed = await store.tags(signal);
-  const known = new KnownLayers();
-  const shards: Collected['shards'] = [];
-  const own = stateTagsOf(listed ?? (shard ? allTags(tag, shard.count) : []), tag);
-  const newest = own.filter(
-    (each, i) => own.findIndex((other) => nameOf(other.shard) === nameOf(each.shard)) === i,
-  );
-  for (const each of newest) {
-    const found = await readState(store, each.tag, signal);
-    if (!found) continue;
+  const collected: Collected = { known: new KnownLayers(), tags: [], shards: [] };
+  const own = await stateTagsFor(store, tag, shard, signal);
+  const asking = pLimit(8);
+  const states = await Promise.all(own.map((each) => asking(() => readState(store, each.tag, signal))));
+  const seen = new Set<string>();
+  own.forEach((each, i) => {
+    const found = states[i];
+    const name = nameOf(each.shard);
+    // The newest of each comes first.
+    const isNewest = !seen.has(name);
+    seen.add(name);
+    if (!found) return;
     if ('fault' in found || found.state.model !== identity.model || found.state.commit !== identity.commit) {
-      const why =
-        'fault' in found
-          ? found.fault
-          : `belongs to commit ${found.state.commit.slice(0, 12)} of ${found.state.model}`;
-      emit(warning(`${target.name}:${each.tag} ${why}: it is left out`));
-      continue;
+      if (isNewest) emit(warning(`${target.name}:${each.tag} ${whyNot(found)}: it is left out`));
+      return;
     }
-    let layers = 0;
+    collected.tags.push(each.tag);
+    if (!isNewest) return;
+    const layers = new Set<LayerPlan>();
     for (const layer of plan.layers) {
       const recorded = found.state.layers[layer.name];
       if (!recorded?.digest || recorded.contentId !== layer.contentId || recorded.size !== layerSize(layer))
         continue;
-      layers += 1;
-      known.addLayer(layer, { digest: recorded.digest, source: nameOf(each.shard) } satisfies Candidate);
+      layers.add(layer);
+      collected.known.addLayer(layer, { digest: recorded.digest, source: name } satisfies Candidate);
     }
-    shards.push({ name: nameOf(each.shard), layers });
-  }
-  return { known, tags: own.map((each) => each.tag), shards };
+    collected.shards.push({ shard: each.shard, layers });
+  });
+  return collected;
 }
 
-function allTags(tag: string, count: number): string[] {
-  return Array.from({ length: count }, (_, index) => stateTag(tag, { index, count }));
+function whyNot(found: KeptState | StateFault): string {
+  if ('fault' in found) return found.fault;
+  return `belongs to commit ${found.state.commit.slice(0, 12)} of ${found.state.model}`;
+}
+
+/** The tags of all states of an image, the newest of each first; where they are not listed, of as many shards as this one says. */
+async function stateTagsFor(
+  store: StateStore,
+  tag: string,
+  shard: Shard | undefined,
+  signal: AbortSignal,
+): Promise<StateTag[]> {
+  const listed = await store.tags(signal);
+  if (listed) return stateTagsOf(listed, tag);
+  const asking = pLimit(8);
+  const shards = Array.from({ length: shard?.count ?? 0 }, (_, index) => ({
+    index,
+    count: shard?.count ?? 0,
+  }));
+  const found = await Promise.all(
+    shards.map((each) =>
+      asking(async () => {
+        const newest = await newestNumber(store, tag, each, signal);
+        return Array.from({ length: newest }, (_, i) => stateTag(tag, each, newest - i));
+      }),
+    ),
+  );
+  return stateTagsOf(found.flat(), tag);
 }
 
 function nameOf(shard: Shard | undefined): string {

@@ -17,7 +17,7 @@ import { detail, type PublishListener, retried, warning } from './events.ts';
 import type { CheckedOptions, CheckedTarget } from './options.ts';
 import type { Progress } from './progress.ts';
 import { RegistryState } from './registry-state.ts';
-import { StateKey } from './state-key.ts';
+import { stateKeyOf } from './state-key.ts';
 import { stateTag } from './state-tags.ts';
 import type { Target } from './target.ts';
 import { version } from './version.ts';
@@ -102,25 +102,36 @@ export async function openProgress(
   target: Target,
   tag: string,
 ): Promise<Progress | undefined> {
-  const { stateFile, env, emit, state, shard, signal = new AbortController().signal } = checked;
+  const { stateFile, env, emit, state, shard, signal } = checked;
   if (stateFile === false) return undefined;
   const warn = (message: string) => emit(warning(message));
   try {
     if (state === 'registry' && target instanceof RegistryTarget) {
-      const name = `${target.name}:${stateTag(tag, shard)}`;
-      emit(detail(`progress is kept in ${name}`));
-      const key = env.BOXCAR_STATE_KEY ? new StateKey(env.BOXCAR_STATE_KEY) : undefined;
-      return await RegistryState.open({ store: target, tag, shard, identity, key, warn, signal });
+      emit(detail(`progress is kept in ${target.name}:${stateTag(tag, shard)}`));
+      const kept = await openRegistryState(checked, identity, target, tag);
+      // Shows at once whether the registry takes it, before there is work to lose.
+      if (shard) await kept.record();
+      return kept;
     }
     const path = stateFile ?? defaultStatePath(identity, env);
     const file = await StateFile.open(path, identity, warn);
     if (file) emit(detail(`progress is kept in ${file.path}`));
     return file;
   } catch (error) {
-    if (shard || signal.aborted) throw error;
+    if (shard || signal?.aborted) throw error;
     warn(`no progress is kept: ${(error as Error).message}`);
     return undefined;
   }
+}
+
+function openRegistryState(
+  { env, emit, shard, signal = new AbortController().signal }: CheckedOptions,
+  identity: StateIdentity,
+  store: RegistryTarget,
+  tag: string,
+): Promise<RegistryState> {
+  const warn = (message: string) => emit(warning(message));
+  return RegistryState.open({ store, tag, shard, identity, key: stateKeyOf(env), warn, signal });
 }
 
 /** What is known of a publish's progress, without touching it. */
@@ -132,7 +143,11 @@ export async function peekProgress(
 ): Promise<Pick<Progress, 'trusted' | 'layer'> | undefined> {
   const { stateFile, env, state } = checked;
   if (stateFile === false) return undefined;
-  if (state === 'registry') return openProgress(checked, identity, target, tag);
+  if (state === 'registry' && target instanceof RegistryTarget) {
+    const kept = await openRegistryState(checked, identity, target, tag);
+    kept.forget();
+    return kept;
+  }
   const found = await peekState(stateFile ?? defaultStatePath(identity, env), identity);
   return found && { trusted: true, layer: (name) => found.layers[name] };
 }

@@ -5,7 +5,7 @@ import { mediaTypes } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
 import { type BringOptions, bringLayers, reusedLayer } from './bring-layers.ts';
 import { commitImage, tagExisting } from './commit.ts';
-import { completeImage, incomplete, type ShardRecords } from './complete.ts';
+import { completeImage, forgetShards, incomplete, type ShardRecords } from './complete.ts';
 import { type PublishListener, type PublishResult, type ShardResult, warning } from './events.ts';
 import { KnownLayers } from './known-layers.ts';
 import { isWhole, type PresentImage, presentImage, tagTaken } from './present-image.ts';
@@ -59,8 +59,11 @@ export async function publish(job: Publish): Promise<PublishResult | ShardResult
       there?.digests &&
       !job.force &&
       (!job.check || (await isWhole(job.plan, there, job.target, stopping.stop)))
-    )
+    ) {
+      // Whoever tagged it may have died before it could remove them.
+      if (job.shard) await forgetShards(job, job.shard, stopping.stop);
       return await finishPresent(job, there, stopping.stop, started);
+    }
     const progress = await job.openProgress();
     try {
       const settlements = await settle(job, progress, there, stopping.stop);
@@ -114,10 +117,13 @@ export async function finalize(job: Publish, records: ShardRecords): Promise<Pub
   const stopping = new Stopping(job.signal);
   try {
     const there = await untakenTag(job, stopping.stop);
-    if (there?.digests && !job.force) return await finishPresent(job, there, stopping.stop, started);
+    if (there?.digests && !job.force) {
+      await forgetShards(job, records, stopping.stop);
+      return await finishPresent(job, there, stopping.stop, started);
+    }
     const completed = await completeImage(job, records, [], stopping, started);
     if (!('missing' in completed)) return completed;
-    throw incomplete(completed.missing, completed.shards, job.tags[0], job.plan.layers.length);
+    throw incomplete(job, completed.missing, completed.shards);
   } finally {
     stopping.done();
   }

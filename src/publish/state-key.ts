@@ -1,6 +1,8 @@
 import { createCipheriv, createDecipheriv, randomBytes, scryptSync } from 'node:crypto';
 
 const mark = 'sealed:1';
+/** Keys that are made for opening: a state has one salt, and one with thousands would keep the processor busy. */
+const mostKeys = 4;
 
 /**
  * Seals what is secret in a state that others can read: AES-256-GCM under a key made of a passphrase by scrypt (RFC
@@ -31,7 +33,8 @@ export class StateKey {
       .slice(mark.length + 1)
       .split(':')
       .map((part) => Buffer.from(part, 'base64url'));
-    if (!salt || nonce?.length !== 12 || !text || text.length < 16) return undefined;
+    if (salt?.length !== 16 || nonce?.length !== 12 || !text || text.length < 16) return undefined;
+    if (!this.#keys.has(salt.toString('base64url')) && this.#keys.size >= mostKeys) return undefined;
     try {
       const decipher = createDecipheriv('aes-256-gcm', this.#key(salt), nonce);
       decipher.setAAD(Buffer.from(belongsTo));
@@ -55,13 +58,7 @@ export function isSealed(text: string): boolean {
   return text.startsWith(`${mark}:`);
 }
 
-/**
- * Whether whoever reads an upload's Location can write to that upload. On the registry's own origin the account's
- * credentials are needed as well, and `_state` (distribution) only tells what the server knows; anything else may be a
- * signature, as in the Locations of object stores.
- */
-export function isSecretLocation(location: string, registry: string): boolean {
-  const url = URL.parse(location);
-  if (!url || url.origin !== registry || url.username !== '' || url.password !== '') return true;
-  return [...url.searchParams.keys()].some((key) => !['_state', '_nouploadcache'].includes(key));
+/** The key that the environment gives; an empty one is none. */
+export function stateKeyOf(env: NodeJS.ProcessEnv): StateKey | undefined {
+  return env.BOXCAR_STATE_KEY ? new StateKey(env.BOXCAR_STATE_KEY) : undefined;
 }

@@ -1,5 +1,7 @@
+import { createHash } from 'node:crypto';
 import { BoxcarError } from '../errors.ts';
-import { stateArtifact } from '../formats/state-artifact.ts';
+import { readStateArtifact, stateArtifact } from '../formats/state-artifact.ts';
+import type { Digest } from '../oci/digest.ts';
 import { emptyBlob } from '../oci/image.ts';
 import { emptyState } from '../state/read-state.ts';
 import type { StateIdentity } from '../state/state-schema.ts';
@@ -11,11 +13,13 @@ const longest = 128;
 
 /**
  * The tag of a publish's state: `<tag>.partial`, of a shard `<tag>.partial-2-8`. Where tags can be neither moved nor
- * deleted the later ones have a number: `<tag>.partial.2`.
+ * deleted the later ones have a number: `<tag>.partial.2`. A tag too long for that is cut, and told from others by its hash.
  */
 export function stateTag(tag: string, shard?: Shard, number = 1): string {
   const suffix = `.partial${shard ? `-${shard.index}-${shard.count}` : ''}${number > 1 ? `.${number}` : ''}`;
-  return tag.slice(0, longest - suffix.length) + suffix;
+  if (tag.length + suffix.length <= longest) return tag + suffix;
+  const hashed = `-${createHash('sha256').update(tag).digest('hex').slice(0, 12)}${suffix}`;
+  return tag.slice(0, longest - hashed.length) + hashed;
 }
 
 /** What a state's tag says. */
@@ -42,8 +46,28 @@ export function stateTagsOf(tags: string[], image: string): StateTag[] {
   return own.sort((a, b) => b.number - a.number);
 }
 
+/** The newest number of a state's tags, which count from 1; 0 where there is none. Lists of tags are long, or refused. */
+export async function newestNumber(
+  store: StateStore,
+  tag: string,
+  shard: Shard | undefined,
+  signal: AbortSignal,
+): Promise<number> {
+  const exists = async (number: number) =>
+    (await store.manifest(stateTag(tag, shard, number), signal)) !== undefined;
+  let absent = 1;
+  while (absent < 1_000_000 && (await exists(absent))) absent *= 2;
+  let there = Math.floor(absent / 2);
+  while (absent - there > 1) {
+    const middle = Math.floor((absent + there) / 2);
+    if (await exists(middle)) there = middle;
+    else absent = middle;
+  }
+  return there;
+}
+
 /**
- * Removes states: by tag, else by digest, else it is replaced by an empty one.
+ * Removes states: by tag, else by digest, else it is replaced by an empty one. What else has such a tag stays.
  * @returns the tags that stay as they are, where tags are immutable and nothing can be deleted.
  */
 export async function removeStates(
@@ -63,12 +87,14 @@ async function removeState(
   identity: StateIdentity,
   signal: AbortSignal,
 ): Promise<boolean> {
-  if (await store.deleteManifest(tag, signal)) return true;
   const there = await store.manifest(tag, signal);
-  if (!there) return true;
-  // Its digest is nobody else's: the artifact names its own tag and time.
-  if (await store.deleteManifest(there.digest, signal)) return true;
-  const { config, manifest } = stateArtifact(JSON.stringify(emptyState(identity)), [], tag, Date.now());
+  const artifact = there && readStateArtifact(there.bytes);
+  if (!artifact) return true;
+  const { config, manifest } = stateArtifact(JSON.stringify(emptyState(identity)), [], tag, Date.now(), {
+    isOver: true,
+  });
+  if (await deleteState(store, tag, there.digest, signal)) return true;
+  if (artifact.isOver) return true;
   try {
     for (const { bytes } of [config, emptyBlob]) await store.putBlob(bytes, signal);
     await store.putManifest(tag, manifest.bytes, manifest.descriptor.mediaType, signal);
@@ -79,8 +105,26 @@ async function removeState(
   }
 }
 
+/**
+ * By tag, else by the digest, which is nobody else's: the artifact names its own tag and time.
+ * @returns whether it is gone.
+ */
+export async function deleteState(
+  store: StateStore,
+  tag: string,
+  digest: Digest,
+  signal: AbortSignal,
+): Promise<boolean> {
+  return (await store.deleteManifest(tag, signal)) || (await store.deleteManifest(digest, signal));
+}
+
+/** Told of tags that stay. */
+export function leftWords(name: string, left: string[]): string {
+  return `${name} neither deletes nor moves tags: ${left.join(', ')} stay, and hold nothing that is needed`;
+}
+
 /** A PUT that the registry has understood and does not want: the tag is immutable, for example. */
 export function isRefused(error: unknown): boolean {
   const { method, status = 0 } = (error instanceof BoxcarError && error.request) || { method: '' };
-  return method === 'PUT' && status >= 400 && status < 500 && status !== 401;
+  return method === 'PUT' && status >= 400 && status < 500 && ![401, 408, 429].includes(status);
 }

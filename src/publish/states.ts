@@ -5,14 +5,9 @@ import { Layout } from '../layout/layout.ts';
 import type { RegistryTarget } from '../registry/registry-target.ts';
 import { checkTarget, type PushOptions } from './options.ts';
 import { openTarget } from './parties.ts';
-import {
-  type RemovedState,
-  removeStored,
-  type StoredState,
-  stateInFile,
-  statesInRegistry,
-  statesOnDisk,
-} from './stored-state.ts';
+import { type RemovedState, removeStored } from './remove-stored.ts';
+import { stateKeyOf } from './state-key.ts';
+import { type StoredState, stateInFile, statesInRegistry, statesOnDisk } from './stored-state.ts';
 
 /** Which states are meant. */
 export interface StatesOptions
@@ -31,13 +26,20 @@ export function listStates(options: StatesOptions): Promise<StoredState[]> {
   return withTargets(options, (targets) => find(options, targets));
 }
 
-/** Cancels their upload sessions and removes them; a state that a process is using stays. @throws BoxcarError. */
+/**
+ * Cancels their upload sessions and removes them; a state that a process is using stays.
+ * @returns what became of each. @throws BoxcarError where they cannot be found.
+ */
 export function removeStates(options: StatesOptions): Promise<RemovedState[]> {
+  const { what, env = process.env, signal = new AbortController().signal } = options;
+  const key = stateKeyOf(env);
   return withTargets(options, async (targets) => {
     const removed: RemovedState[] = [];
     for (const stored of await find(options, targets)) {
-      const target = await targets(stored.state.target);
-      removed.push(await removeStored(stored, target, options.signal ?? new AbortController().signal));
+      // Where it was found, not what it says: anybody may have written it.
+      const beside = stored.kind === 'registry' ? await targets(what ?? '') : undefined;
+      const store = beside instanceof Layout ? undefined : beside;
+      removed.push(await removeStored(stored, { open: targets, store, key, signal }));
     }
     return removed;
   });
@@ -47,11 +49,13 @@ export function removeStates(options: StatesOptions): Promise<RemovedState[]> {
 type Targets = (name: string) => Promise<Layout | RegistryTarget>;
 
 async function find(
-  { what, olderThanMs = 0, env = process.env, signal }: StatesOptions,
+  { what, olderThanMs, env = process.env, signal }: StatesOptions,
   targets: Targets,
 ): Promise<StoredState[]> {
-  const youngest = Date.now() - olderThanMs;
-  const old = (states: StoredState[]) => states.filter(({ writtenAt }) => writtenAt <= youngest);
+  const now = Date.now();
+  // Without an age all are meant: also one whose writer's clock is ahead.
+  const old = (states: StoredState[]) =>
+    olderThanMs === undefined ? states : states.filter(({ writtenAt }) => now - writtenAt >= olderThanMs);
   if (what === undefined) return old(await statesOnDisk(env));
   if (what.endsWith('.json') || existsSync(what)) return old([await stateInFile(what)]);
   const { target: reference } = checkTarget({ target: what });

@@ -29,8 +29,8 @@ export interface Target extends ImageSource {
   /** Makes a blob of another repository of the same registry one of this; false where that cannot be. */
   mountBlob(digest: Digest, from: string, signal: AbortSignal): Promise<boolean>;
   upload(body: UploadBody, options: UploadOptions): Promise<Digest>;
-  /** Gives up an unfinished upload; what fails harms nobody. */
-  cancelUpload(location: string, signal: AbortSignal): Promise<void>;
+  /** Gives up an unfinished upload; what fails harms nobody. @returns whether it is gone. */
+  cancelUpload(location: string, signal: AbortSignal): Promise<boolean>;
   putBlob(bytes: Buffer, signal: AbortSignal): Promise<void>;
   /** Another repository of the same registry; `forget` gives the right to read it up, where it is refused. */
   neighbour?(path: string): { source: ImageSource; forget: () => void };

@@ -87,9 +87,9 @@ export class RegistryTarget {
     return uploadBlob(this.#repository, this.#manner, body, options);
   }
 
-  async cancelUpload(location: string, signal: AbortSignal): Promise<void> {
+  async cancelUpload(location: string, signal: AbortSignal): Promise<boolean> {
     const url = URL.parse(location);
-    if (url) await cancelUpload(this.#repository, { location: url, offset: 0 }, signal);
+    return url !== null && cancelUpload(this.#repository, { location: url, offset: 0 }, signal);
   }
 
   /** A small blob whose digest is known: sent only where it is missing. */

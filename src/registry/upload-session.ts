@@ -169,16 +169,22 @@ export async function closeUpload(
   throw aboutDigest ? new DigestRefused(error) : error;
 }
 
-/** DELETE: gives a session up. What fails here harms nobody: registries drop old sessions. */
+/**
+ * DELETE: gives a session up. What fails here harms nobody: registries drop old sessions.
+ * @returns whether it is gone now.
+ */
 export async function cancelUpload(
   repository: Repository,
   session: UploadSession,
   signal?: AbortSignal,
-): Promise<void> {
+): Promise<boolean> {
   try {
-    await (await repository.request({ method: 'DELETE', url: session.location, signal })).discard();
+    const answer = await repository.request({ method: 'DELETE', url: session.location, signal });
+    await answer.discard();
+    return (answer.status >= 200 && answer.status < 300) || answer.status === 404 || answer.status === 410;
   } catch (error) {
     if (signal?.aborted) throw error;
+    return false;
   }
 }
 

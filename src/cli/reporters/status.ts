@@ -40,6 +40,7 @@ export function statusJson(states: StoredState[], now: number): string {
       target,
       writtenAt: new Date(writtenAt).toISOString(),
       ...(usedBy !== undefined && { usedBy }),
+      ...(stored.fault !== undefined && { fault: stored.fault }),
       layers: layersOf(stored, now),
     };
   });
@@ -52,11 +53,14 @@ function stateLines(stored: StoredState, now: number, verbose: boolean): string[
   const done = layers.filter((layer) => layer.done);
   const fold = done.length > mostDone && !verbose;
   const folded = `  ${counted(done.length, 'layer')} done, ${bytes(sizeOf(done))} (--verbose lists them)`;
-  const use = stored.usedBy === undefined ? [] : [`process ${stored.usedBy} is using it`];
+  const user = stored.usedBy === 0 ? 'a process' : `process ${stored.usedBy}`;
+  const use = stored.usedBy === undefined ? [] : [`${user} is using it`];
+  const written = `  ${[`written ${age((now - stored.writtenAt) / 1000)} ago`, ...use].join(', ')}`;
+  if (stored.fault !== undefined) return [plain(stored.name, 500), `  it ${plain(stored.fault)}`, written];
   return [
     plain(stored.name, 500),
     `  ${plain(model)} @ ${plain(commit).slice(0, 12)}  ->  ${plain(target)}`,
-    `  ${[`written ${age((now - stored.writtenAt) / 1000)} ago`, ...use].join(', ')}`,
+    written,
     ...(fold ? [folded] : []),
     ...layerRows(fold ? layers.filter((layer) => !layer.done) : layers),
     `  ${totalText(layers)}`,
