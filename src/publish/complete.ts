@@ -1,9 +1,12 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import pLimit from 'p-limit';
 import { BoxcarError } from '../errors.ts';
 import { type LayerPlan, layerSize } from '../layer/layer.ts';
+import { mediaTypes } from '../oci/descriptor.ts';
+import type { Digest } from '../oci/digest.ts';
 import type { StateIdentity } from '../state/state-schema.ts';
 import { reusedLayer } from './bring-layers.ts';
-import { commitImage } from './commit.ts';
+import { commitImage, tagExisting } from './commit.ts';
 import { Confirmation } from './confirmation.ts';
 import { type PublishResult, warning } from './events.ts';
 import { type Candidate, KnownLayers } from './known-layers.ts';
@@ -12,9 +15,22 @@ import type { Publish } from './publish.ts';
 import { finish } from './result.ts';
 import { type Shard, shardName, shareLayers } from './shards.ts';
 import { type KeptState, readState, type StateFault, type StateStore } from './state-store.ts';
-import { leftWords, newestNumber, removeStates, type StateTag, stateTag, stateTagsOf } from './state-tags.ts';
+import {
+  isRefused,
+  leftWords,
+  newestNumber,
+  removeStates,
+  type StateTag,
+  stateTag,
+  stateTagsOf,
+} from './state-tags.ts';
 import type { Stopping } from './stopping.ts';
 import type { Transferred } from './transfer.ts';
+
+/** Tries to tag the image where another process may be at it, */
+const attempts = 4;
+/** and how long is waited between them at first, in ms. */
+const againMs = 250;
 
 /** Where the states of all shards are. */
 export interface ShardRecords {
@@ -66,9 +82,34 @@ export async function completeImage(
   if (there && !there.digests && !job.force) throw tagTaken(target.imageRef(tags[0]), there.bytes);
   const whole = layers as Transferred[];
   const digests = whole.map(({ digest }) => digest);
-  const digest = await commitImage(target, plan, digests, tags, emit, stopping.kill);
+  const digest = await commitTogether(job, digests, stopping);
   await forget(job, records, collected.tags, stopping.kill);
   return finish(job, whole, digest, started);
+}
+
+/**
+ * Commits what another shard may be committing at this moment: distribution refuses a manifest that is being written, and
+ * others one under an immutable tag that has it already.
+ */
+async function commitTogether(
+  { plan, target, tags, emit }: Publish,
+  digests: Digest[],
+  { stop, kill }: Stopping,
+): Promise<Digest> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await commitImage(target, plan, digests, tags, emit, kill);
+    } catch (error) {
+      if (!isRefused(error) || stop.aborted || attempt === attempts) throw error;
+      await sleep(againMs * attempt * (0.5 + Math.random()), undefined, { signal: stop });
+      const [tag, ...others] = tags;
+      const there = await presentImage(plan, target, tag, stop);
+      if (!there?.digests) continue;
+      emit({ type: 'tagged', tag, digest: there.digest, moved: false });
+      await tagExisting(target, { ...there, mediaType: mediaTypes.manifest }, others, emit, kill);
+      return there.digest;
+    }
+  }
 }
 
 /** Removes what the shards of an image have recorded that is there now. */

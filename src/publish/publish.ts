@@ -103,7 +103,7 @@ async function finishShard(
     const there = await untakenTag(job, stopping.stop);
     if (there?.digests) {
       await progress?.finish();
-      return finishPresent(job, there, stopping.stop, started);
+      return finishPresent(job, there, stopping.stop, started, layers);
     }
   }
   const result = { shard: shardName(shard), ...resultOf(job, layers, started) };
@@ -215,12 +215,16 @@ function lacksBlob(error: unknown): boolean {
   return error instanceof BoxcarError && /BLOB_UNKNOWN/.test(error.request?.answer ?? '');
 }
 
-/** Nothing is to be done but for the further tags. */
+/**
+ * Nothing is to be done but for the further tags.
+ * @param own what this process has brought all the same: told as that, and told before.
+ */
 async function finishPresent(
   job: Publish,
   there: PresentImage,
   signal: AbortSignal,
   started: number,
+  own: Transferred[] = [],
 ): Promise<PublishResult> {
   const {
     plan,
@@ -236,9 +240,13 @@ async function finishPresent(
     toTransfer: 0,
     candidates: [{ digest: there.digests?.[i] as Digest, source }],
   }));
-  announce(job, candidates);
-  const layers = plan.layers.map((layer, i) => reusedLayer(layer, there.digests?.[i] as Digest));
-  for (const { waitedMs: _, ...result } of layers) emit({ type: 'layer-done', result, source });
+  if (own.length === 0) announce(job, candidates);
+  const brought = new Map(own.map((layer) => [layer.path, layer]));
+  const layers = plan.layers.map(
+    (layer, i) => brought.get(layer.path) ?? reusedLayer(layer, there.digests?.[i] as Digest),
+  );
+  for (const { waitedMs: _, ...result } of layers)
+    if (!brought.has(result.path)) emit({ type: 'layer-done', result, source });
   await tagExisting(target, { ...there, mediaType: mediaTypes.manifest }, others, emit, signal);
   return finish(job, layers, there.digest, started);
 }

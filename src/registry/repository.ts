@@ -21,6 +21,9 @@ const manifestLimit = 8 * 1024 * 1024;
 /** Attempts to reach a registry that has not answered yet. */
 const firstContacts = 4;
 
+/** Times that a registry may say of a right manifest that a digest is wrong. */
+const misreads = 3;
+
 /** A manifest as the registry holds it. */
 export interface StoredManifest {
   digest: Digest;
@@ -191,13 +194,27 @@ export class Repository {
     const digest = digestOf(bytes);
     let mayBeThere = false;
     let altered = 0;
+    let misread = 0;
     return this.retrying(async () => {
       if (mayBeThere && (await this.manifest(reference, signal))?.digest === digest) return;
       mayBeThere = true;
       const answer = await this.request({ method: 'PUT', url, headers, body: bytes, signal });
       mayBeThere = answer.status >= 500;
       if (answer.status < 200 || answer.status > 204) {
-        throw await this.error(answer, `the registry refused the manifest of ${this.path}:${reference}`);
+        const error = await this.error(
+          answer,
+          `the registry refused the manifest of ${this.path}:${reference}`,
+        );
+        // Distribution says so where another process is just linking one of the blobs, which takes a moment.
+        const isMisread = /DIGEST_INVALID/.test(error.request?.answer ?? '');
+        if (!isMisread || misread === misreads) throw error;
+        misread += 1;
+        throw new BoxcarError(error.message, {
+          code: error.code,
+          side: error.side,
+          transient: true,
+          ...(error.request ? { request: error.request } : {}),
+        });
       }
       await answer.discard();
       const reported = header(answer.headers, 'docker-content-digest');
