@@ -179,6 +179,12 @@ async function collect(
 ): Promise<Collected> {
   const collected: Collected = { known: new KnownLayers(), tags: [], shards: [] };
   const own = await stateTagsFor(store, tag, shard, signal);
+  if (!own)
+    throw new BoxcarError(`the registry does not list the tags of ${store.name}`, {
+      code: 'registry-failed',
+      side: 'registry',
+      hint: 'say with --shard 1/N in how many parts the model was pushed',
+    });
   const asking = pLimit(8);
   const states = await Promise.all(own.map((each) => asking(() => readState(store, each.tag, signal))));
   const seen = new Set<string>();
@@ -219,9 +225,10 @@ async function stateTagsFor(
   tag: string,
   shard: Shard | undefined,
   signal: AbortSignal,
-): Promise<StateTag[]> {
+): Promise<StateTag[] | undefined> {
   const listed = await store.tags(signal);
   if (listed) return stateTagsOf(listed, tag);
+  if (!shard) return undefined;
   const asking = pLimit(8);
   const shards = Array.from({ length: shard?.count ?? 0 }, (_, index) => ({
     index,

@@ -69,7 +69,8 @@ function stateLines(stored: StoredState, now: number, verbose: boolean): string[
 
 function layerRows(layers: KnownLayer[]): string[] {
   const rows = layers.map((layer) => ({ name: plain(layer.name), text: layerText(layer) }));
-  const columns = Math.min(longestName, Math.max(0, ...rows.map(({ name }) => width(name))));
+  const widest = rows.reduce((most, { name }) => Math.max(most, width(name)), 0);
+  const columns = Math.min(longestName, widest);
   return rows.map(({ name, text }) => `  ${name}${' '.repeat(Math.max(0, columns - width(name)))}  ${text}`);
 }
 
