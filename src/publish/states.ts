@@ -49,7 +49,7 @@ export function removeStates(options: StatesOptions): Promise<RemovedState[]> {
 type Targets = (name: string) => Promise<Layout | RegistryTarget>;
 
 async function find(
-  { what, olderThanMs, env = process.env, signal }: StatesOptions,
+  { what, olderThanMs, env = process.env, signal = new AbortController().signal }: StatesOptions,
   targets: Targets,
 ): Promise<StoredState[]> {
   const now = Date.now();
@@ -62,7 +62,9 @@ async function find(
   const target = await targets(what);
   const files = (await statesOnDisk(env)).filter(({ state }) => state.target === target.name);
   if (target instanceof Layout) return old(files);
-  const beside = await statesInRegistry(target, reference.tag, signal ?? new AbortController().signal);
+  // Says soon where there is nobody.
+  await target.connect(signal);
+  const beside = await statesInRegistry(target, reference.tag, signal);
   return old([...files, ...beside]);
 }
 
