@@ -3,6 +3,8 @@ import { existsSync, mkdirSync, readdirSync, utimesSync, writeFileSync } from 'n
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import { statusJson } from '../../src/cli/reporters/status.ts';
+import { listStates, removeStates } from '../../src/index.ts';
 import { startFakeRegistry } from '../support/fake-registry.ts';
 import { type Hub, startHub } from '../support/hub.ts';
 import { headOf, oneCommit } from '../support/models.ts';
@@ -43,7 +45,7 @@ describeEachRegistry('status, abort and prune', (kind) => {
   let hub: Hub;
   let registry: Registry;
   before(async () => {
-    hub = await startHub({ models: [model], bytesPerSecond: 2_000_000 });
+    hub = await startHub({ models: [model], bytesPerSecond: 3_000_000 });
     registry = await startRegistry({ kind });
   });
   after(() => Promise.all([hub.close(), registry.stop()]));
@@ -73,14 +75,15 @@ describeEachRegistry('status, abort and prune', (kind) => {
       assert.equal(status.code, 0, status.stderr);
       assert.match(status.stdout, /config\.json +done/);
       assert.match(status.stdout, /a\.safetensors +\d+ % \(\d+\/30 MB\), session \d+ s old/);
-      const json = await runBoxcar(['status', `${repository}:${tag}`, '--json'], { home });
-      const [state] = JSON.parse(json.stdout).states;
+      const what = `${repository}:${tag}`;
+      const env = { HOME: home };
+      const json = statusJson(await listStates({ what, env }), Date.now());
+      const [state] = JSON.parse(json).states;
       assert.equal(state.kind, where);
-      for (const shown of [status.stdout, json.stdout, status.stderr])
+      for (const shown of [status.stdout, json, status.stderr])
         assert.doesNotMatch(shown, new RegExp(`${session}|_state|/blobs/`));
 
-      const young = await runBoxcar(['prune', repository, '--older-than', '1h', '--yes'], { home });
-      assert.deepEqual([young.code, young.stdout], [0, 'there is nothing to remove\n']);
+      assert.deepEqual(await removeStates({ what, env, olderThanMs: 3_600_000 }), []);
       const listed = await runBoxcar(['prune', repository, '--older-than', '0m'], { home });
       assert.match(listed.stdout, /a\.safetensors[\s\S]*prune --yes removes these/);
       assert.equal(uploads().length, 1);
@@ -93,7 +96,6 @@ describeEachRegistry('status, abort and prune', (kind) => {
       else assert.equal(await inspectRegistry(registry).manifest(name, `${tag}.partial`), undefined);
       const again = await runBoxcar(['abort', repository], { home });
       assert.deepEqual([again.code, again.stdout], [0, 'there is nothing to remove\n']);
-      assert.match((await runBoxcar(['status', repository], { home })).stdout, /no state/);
     });
 
   test('a shard that is stopped has recorded what it has; abort of one tag leaves the other', async (t) => {
@@ -108,10 +110,9 @@ describeEachRegistry('status, abort and prune', (kind) => {
         ),
       );
     assert.deepEqual(await tags(), [true, true]);
-    const status = await runBoxcar(['status', `${repository}:one`, '--json'], { home });
-    const [state] = JSON.parse(status.stdout).states;
-    assert.match(state.name, /one\.partial-0-1$/);
-    assert.ok(state.layers.some((layer: { offset?: number }) => (layer.offset ?? 0) > 0));
+    const [stored] = await listStates({ what: `${repository}:one`, env: { HOME: home } });
+    assert.match(stored?.name ?? '', /one\.partial-0-1$/);
+    assert.ok(Object.values(stored?.state.layers ?? {}).some(({ upload }) => (upload?.offset ?? 0) > 0));
     const aborted = await runBoxcar(['abort', `${repository}:one`], { home });
     assert.equal(aborted.code, 0, aborted.stderr);
     assert.deepEqual(await tags(), [false, true]);
@@ -177,7 +178,7 @@ describe('states of files', () => {
   });
 
   test('a layout: its unfinished file goes', async (t) => {
-    const hub = await startHub({ models: [model], bytesPerSecond: 2_000_000 });
+    const hub = await startHub({ models: [model], bytesPerSecond: 3_000_000 });
     t.after(() => hub.close());
     const home = tempDir(t);
     const directory = join(tempDir(t), 'layout');
@@ -190,11 +191,8 @@ describe('states of files', () => {
   });
 
   const wrong: [string, (folder: string) => string[], RegExp][] = [
-    ['a file that is not there', (folder) => ['status', join(folder, 'x.json')], /does not exist/],
     ['a file that is no state', (folder) => ['abort', join(folder, 'other.json')], /is damaged/],
-    ['a directory', (folder) => ['status', folder], /is a directory/],
     ['nothing', () => ['abort'], /which publish/],
-    ['no target', () => ['prune', 'https://???'], /./],
     ['no age', () => ['prune', '--older-than', 'yesterday'], /30m, 12h, 7d/],
   ];
   for (const [what, args, said] of wrong)
@@ -206,6 +204,15 @@ describe('states of files', () => {
       assert.match(stderr, said);
       assert.ok(existsSync(join(folder, 'other.json')));
     });
+
+  test('a file that is not there, a directory, no target', async (t) => {
+    const folder = tempDir(t);
+    const env = { HOME: folder };
+    const of = (what: string) => listStates({ what, env });
+    await assert.rejects(of(join(folder, 'x.json')), { exitCode: 2, message: /does not exist/ });
+    await assert.rejects(of(folder), { exitCode: 2, message: /is a directory/ });
+    await assert.rejects(of('https://???'), { exitCode: 2 });
+  });
 
   test('a registry that does not answer: exit 6, and one that does not list its tags is told to have its tag named', async (t) => {
     const gone = await runBoxcar(['status', '127.0.0.1:1/x:v1']);
