@@ -123,7 +123,9 @@ export class RegistryState implements Progress {
   async record(): Promise<void> {
     this.#dirty = true;
     await this.#write();
-    if (this.#failed) throw this.#failed;
+    if (this.#failed === undefined) return;
+    this.forget();
+    throw this.#failed;
   }
 
   async close(): Promise<void> {

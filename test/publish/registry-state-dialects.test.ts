@@ -34,7 +34,7 @@ describe('state in registries that do not delete, or do not move tags', () => {
     assert.deepEqual(Object.keys(s.state('v1.partial').layers), []);
   });
 
-  for (const deletes of ['tags and digests', 'digests'] as const)
+  for (const deletes of ['tags and digests', 'digests', 'untagged digests'] as const)
     test(`immutable tags that can be deleted (${deletes}): deleted and put`, async (t) => {
       const s = await startInterrupted(t, 'distribution3', { ...open, immutableTags: true, deletes });
       await s.fail();
@@ -91,6 +91,22 @@ describe('state in registries that do not delete, or do not move tags', () => {
     await s.push();
     assert.match(s.warnings.join(), /the state of this publish stays/);
   });
+});
+
+test('what an earlier run has finished stays held by a run that does not need it, as long as it is there', async (t) => {
+  const s = await startInterrupted(t, 'distribution3', open);
+  await s.fail();
+  const held = () => {
+    const { bytes } = s.registry.manifests.get('acme/cut:v1.partial') ?? assert.fail();
+    return JSON.parse(bytes.toString()).layers.map(({ digest }: { digest: string }) => digest);
+  };
+  const { digest = '' } = s.state('v1.partial').layers['models/a.safetensors'] ?? {};
+  await s.fail({ include: ['b.safetensors'] });
+  assert.ok(held().includes(digest));
+  s.registry.forget('acme/cut', digest);
+  await s.fail({ include: ['b.safetensors'] });
+  assert.equal(held().length, 1);
+  assert.deepEqual(s.warnings, []);
 });
 
 test('what has the tag of a state and is none stays as it is', async (t) => {

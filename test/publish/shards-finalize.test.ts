@@ -76,6 +76,22 @@ describe('finalize', () => {
     assert.deepEqual(tags(), ['v1']);
   });
 
+  test('what whoever tagged the image could not remove is removed by who comes next', async (t) => {
+    for (const next of ['shard', 'finalize']) {
+      const { options, registry, tags } = await start(t);
+      registry.faults.push({
+        match: { method: 'DELETE', path: /manifests/ },
+        times: Infinity,
+        action: { kind: 'answer', status: 500 },
+      });
+      for (const shard of ['1/2', '2/2']) await push({ ...options, shard, finalizeLast: true });
+      assert.equal(tags().length, 3);
+      registry.faults.length = 0;
+      await (next === 'shard' ? push({ ...options, shard: '2/2' }) : finalizePush(options));
+      assert.deepEqual(tags(), ['v1']);
+    }
+  });
+
   const others: [string, Partial<PushOptions>][] = [
     ['another revision', { revision: 'v1.0' }],
     ['another prefix', { layerPrefix: 'weights' }],
