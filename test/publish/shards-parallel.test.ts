@@ -56,17 +56,16 @@ describeEachRegistry('shards in parallel', (kind) => {
       (await inspectRegistry(registry).manifest(repository, tag))?.digest,
       undisturbed.manifestDigest,
     );
-    assert.deepEqual(inspectRegistry(registry).tags(repository).filter(isPresent(repository)), [tag]);
+    // Of a tag that was deleted by its digest the folder stays.
+    for (const each of inspectRegistry(registry).tags(repository))
+      if (each !== tag)
+        assert.equal(await inspectRegistry(registry).manifest(repository, each), undefined, each);
     const sent = layersOf(programs).filter(({ bytesSent }) => bytesSent > 0);
     assert.deepEqual(
       sent.map(({ path, bytesSent }) => [path, bytesSent]).sort(),
       undisturbed.layers.map(({ path, size }) => [path, size]).sort(),
     );
   }
-
-  /** Where a manifest is deleted by its digest, as on 2.8, the tag's empty folder stays on the disk. */
-  const isPresent = (_repository: string) => (each: string) =>
-    kind === 'distribution-3' || !each.includes('.partial');
 
   for (const count of [3, 8])
     test(`${count} processes: each layer is sent once, and whoever is last tags the image`, async () => {
@@ -91,8 +90,8 @@ describeEachRegistry('shards in parallel', (kind) => {
         env: { HF_ENDPOINT: slow.url },
       },
     );
-    await victim.said(/layer-done|"layer-progress"|layer-started/);
-    await delay(500);
+    const read = () => [...slow.bytesOf.values()].reduce((sum, bytes) => sum + bytes, 0);
+    while (read() < 0.5 * mb) await delay(20);
     victim.kill('SIGKILL');
     assert.equal((await victim.finished).signal, 'SIGKILL');
     const done = await Promise.all(others);
@@ -104,9 +103,6 @@ describeEachRegistry('shards in parallel', (kind) => {
     assert.doesNotMatch(missing.stderr, /shard [12]\/3/);
     const again = await runBoxcar(args('killed', '3/3', '--finalize-last'), { env: env() });
     assert.equal(again.code, 0, again.stderr);
-    await assertPublished(
-      'killed',
-      [...done, again].map((program) => ({ ...program })),
-    );
+    await assertPublished('killed', [...done, again]);
   });
 });
