@@ -67,7 +67,7 @@ export async function newestNumber(
 }
 
 /**
- * Removes states: by tag, else by digest, else it is replaced by an empty one. What else has such a tag stays.
+ * Removes states: by digest, else by tag, else each is replaced by an empty one. What else has such a tag stays.
  * @returns the tags that stay as they are, where tags are immutable and nothing can be deleted.
  */
 export async function removeStates(
@@ -106,7 +106,8 @@ async function removeState(
 }
 
 /**
- * By tag, else by the digest, which is nobody else's: the artifact names its own tag and time.
+ * By the digest, which is nobody else's: the artifact names its own tag and time. Without its tag alone it would stay for
+ * ever on distribution 3; Google takes digests only that have no tag any more.
  * @returns whether it is gone.
  */
 export async function deleteState(
@@ -115,7 +116,10 @@ export async function deleteState(
   digest: Digest,
   signal: AbortSignal,
 ): Promise<boolean> {
-  return (await store.deleteManifest(tag, signal)) || (await store.deleteManifest(digest, signal));
+  if (await store.deleteManifest(digest, signal)) return true;
+  if (!(await store.deleteManifest(tag, signal))) return false;
+  await store.deleteManifest(digest, signal);
+  return true;
 }
 
 /** Told of tags that stay. */
