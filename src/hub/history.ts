@@ -4,10 +4,13 @@ import { type Hub, hubFetch } from './hub.ts';
 
 /** Commits on one page, the hub's largest. */
 const pageSize = 1000;
+/** Pages that are read for one full one. */
+const shorterPages = 4;
 
 /**
  * The commits that led to a revision, newest first, itself included.
- * @param most how many are asked for at most: the hub is asked once per 1,000 of them.
+ * @param most how many are asked for at most, 1,000 a page. Where a mirror's pages are shorter fewer are found: it is
+ *   asked {@link shorterPages} times as often, no more.
  */
 export async function listHistory(
   hub: Hub,
@@ -19,8 +22,16 @@ export async function listHistory(
   const fetch = hubFetch(hub, `the commits of ${model}`, Array.isArray, signal);
   const repo = { type: 'model', name: model } as const;
   const batchSize = Math.min(most, pageSize);
+  let pages = shorterPages * Math.ceil(most / pageSize);
+  const bounded: typeof fetch = async (input) => {
+    const page = await fetch(input);
+    pages -= 1;
+    // Without its link the last page is the last.
+    return pages > 0 ? page : new Response(page.body);
+  };
   const found: string[] = [];
-  for await (const { oid } of listCommits({ repo, revision, batchSize, hubUrl: hub.endpoint, fetch })) {
+  const list = { repo, revision, batchSize, hubUrl: hub.endpoint, fetch: bounded };
+  for await (const { oid } of listCommits(list)) {
     if (/^[0-9a-f]{40}$/.test(oid)) found.push(oid);
     if (found.length >= most) break;
   }
