@@ -15,8 +15,10 @@ const pageLimit = 8 * 1024 * 1024;
  */
 export async function listTags(repository: Repository, signal?: AbortSignal): Promise<string[] | undefined> {
   const tags: string[] = [];
+  const pages = new Set<string>();
   let url: URL | undefined = repository.url(`tags/list?n=${pageSize}`);
-  for (let page = 0; url && page < mostPages; page++) {
+  while (url && pages.size < mostPages && !pages.has(url.href)) {
+    pages.add(url.href);
     const { status, found, next } = await tagPage(repository, url, signal);
     if (status === 404) return tags;
     if (status !== 200) return undefined;
