@@ -13,18 +13,20 @@ import { writeBetweenMarks } from './marks.ts';
 import { type Measured, measure } from './measure.ts';
 import { type BenchOptions, readOptions, usage } from './options.ts';
 import { type Entry, makeReport, type Skipped, tableOf } from './report.ts';
+import { benchReuse } from './reuse/reuse.ts';
 import { verifyStored } from './verify.ts';
 
 try {
   const options = readOptions(process.argv.slice(2));
-  if (options) await bench(options);
-  else console.log(usage);
+  if (options?.cases.includes('speed')) await benchSpeed(options);
+  if (options?.cases.includes('reuse')) tell(await benchReuse(options.dir ?? tmpdir()), 'reuse', options);
+  if (!options) console.log(usage);
 } catch (error) {
   console.error(`bench: ${(error as Error).message}`);
   process.exitCode = 1;
 }
 
-async function bench(options: BenchOptions): Promise<void> {
+async function benchSpeed(options: BenchOptions): Promise<void> {
   const wanted = contenders.filter(({ name }) => options.only?.includes(name) ?? true);
   const skipped: Skipped[] = wanted.flatMap((contender) => {
     const why = contender.missing();
@@ -48,10 +50,14 @@ async function bench(options: BenchOptions): Promise<void> {
   }
 
   const report = makeReport(options, dir, entries, skipped);
-  const table = tableOf(report);
-  console.log(options.json ? JSON.stringify(report, undefined, 2) : table);
-  if (options.writeReadme)
-    console.error(writeBetweenMarks(join(import.meta.dirname, '../README.md'), 'bench', table));
+  if (options.json) console.log(JSON.stringify(report, undefined, 2));
+  else tell(tableOf(report), 'bench', options);
+}
+
+/** @param mark where it belongs in README.md. */
+function tell(table: string, mark: string, { writeReadme }: BenchOptions): void {
+  console.log(table);
+  if (writeReadme) console.error(writeBetweenMarks(join(import.meta.dirname, '../README.md'), mark, table));
 }
 
 /** One run of one contender, with a registry of its own. @throws when the registry does not have the model afterwards. */

@@ -130,7 +130,8 @@ function targetsOf(entries: Summary[]): Target[] {
   return targets;
 }
 
-function aligned(head: string[], rows: string[][]): string[] {
+/** A Markdown table that can be read as it is. */
+export function aligned(head: string[], rows: string[][]): string[] {
   const widths = head.map((title, column) =>
     Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)),
   );

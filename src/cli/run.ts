@@ -1,8 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { version } from '../publish/version.ts';
-import { runPublish } from './publish-run.ts';
 import { type CommandName, cleanEnvironment, pushCommand, readOptions } from './push-command.ts';
-import { abortCommand, pruneCommand, runStates, type StatesGiven, statusCommand } from './states-command.ts';
+import { abortCommand, pruneCommand, type StatesGiven, statusCommand } from './states-command.ts';
 
 /** Runs the command line. @returns the exit status. */
 export async function runMain(args: string[]): Promise<number> {
@@ -18,12 +17,15 @@ export async function runMain(args: string[]): Promise<number> {
   for (const name of ['push', 'plan', 'finalize'] as const satisfies CommandName[]) {
     const command = pushCommand(name).exitOverride();
     command.action(async (model: string | undefined, target: string | undefined) => {
+      // What does the work is loaded when there is work: help and version are there at once.
+      const { runPublish } = await import('./publish-run.ts');
       status = await runPublish(name, () => readOptions(command, [model, target], defaults), args);
     });
     program.addCommand(command);
   }
   for (const command of [statusCommand(), abortCommand(), pruneCommand()]) {
     command.exitOverride().action(async (what: string | undefined, given: StatesGiven) => {
+      const { runStates } = await import('./states-run.ts');
       status = await runStates(command.name(), what, given);
     });
     program.addCommand(command);

@@ -1,13 +1,5 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { asBoxcarError, BoxcarError } from '../errors.ts';
-import { listStates, removeStates } from '../publish/states.ts';
-import type { RemovedState } from '../publish/stored-state.ts';
 import { dialectNames } from '../registry/dialects.ts';
-import { plain } from './reporters/plain-text.ts';
-import { createReporter } from './reporters/reporter.ts';
-import { failureJson } from './reporters/results.ts';
-import { renderStatus, statusJson } from './reporters/status.ts';
-import { StopSignals } from './stop-signals.ts';
 
 /** The options of `status`, `abort` and `prune`. */
 export interface StatesGiven {
@@ -59,55 +51,6 @@ function common(command: Command, what: string): Command {
     .option('--verbose', 'list every layer, and where credentials come from');
 }
 
-/** Runs one of the three. @returns the exit status. */
-export async function runStates(name: string, what: string | undefined, given: StatesGiven): Promise<number> {
-  const { json = false, verbose = false, plainHttp, dialect, olderThan, yes = false } = given;
-  const { stdout, stderr, env } = process;
-  const reporter = createReporter({ style: 'text', quiet: !verbose, verbose, stderr, env });
-  const signals = new StopSignals((signal) => reporter.stopping(signal));
-  try {
-    const options = {
-      what,
-      plainHttp,
-      dialect,
-      env,
-      olderThanMs: olderThan,
-      signal: signals.signal,
-      onEvent: reporter.event.bind(reporter),
-    };
-    if (name === 'abort' && what === undefined) throw nothingNamed();
-    if (name === 'status' || (name === 'prune' && !yes)) {
-      const states = await listStates(options);
-      stdout.write(json ? statusJson(states, Date.now()) : renderStatus(states, Date.now(), { verbose }));
-      if (name === 'prune' && !json && states.length > 0) stdout.write('\nprune --yes removes these\n');
-      return 0;
-    }
-    const removed = await removeStates(options);
-    stdout.write(json ? `${JSON.stringify({ removed })}\n` : removedLines(removed));
-    return removed.some(({ kept }) => kept !== undefined) ? 1 : 0;
-  } catch (thrown) {
-    const error = asBoxcarError(thrown);
-    const exitCode = signals.signal.aborted ? signals.exitCode : error.exitCode;
-    reporter.error(error, exitCode);
-    if (json) stdout.write(failureJson(error, exitCode));
-    return exitCode;
-  } finally {
-    reporter.close();
-    signals.close();
-  }
-}
-
-function removedLines(removed: RemovedState[]): string {
-  if (removed.length === 0) return 'there is nothing to remove\n';
-  const lines = removed.map(({ name, cancelled, kept }) => {
-    const uploads = cancelled === 1 ? '1 upload session' : `${cancelled} upload sessions`;
-    return kept === undefined
-      ? `removed ${plain(name)}, cancelled ${uploads}`
-      : `kept ${plain(name)}: ${kept}`;
-  });
-  return `${lines.join('\n')}\n`;
-}
-
 const day = 24 * 60 * 60 * 1000;
 const units: Record<string, number> = { m: day / 24 / 60, h: day / 24, d: day, w: 7 * day };
 
@@ -118,12 +61,4 @@ function parseAge(text: string): number {
   if (ms === undefined)
     throw new InvalidArgumentError('It must be a number of minutes, hours, days or weeks: 30m, 12h, 7d, 4w.');
   return Number(count) * ms;
-}
-
-function nothingNamed(): BoxcarError {
-  return new BoxcarError('which publish is to be given up?', {
-    code: 'usage',
-    side: 'local',
-    hint: 'name its state file or its target; boxcar status lists the state files',
-  });
 }

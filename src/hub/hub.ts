@@ -48,14 +48,20 @@ export function hubFetch(
         });
         if (answer.status !== 200) throw await hubError(hub, answer, what);
         const body = await answer.bytes(metadataLimit);
-        if (isBloated(body) || !isRight(parsed(body))) throw senseless(hub, answer, what);
-        const link = header(answer.headers, 'link');
-        return new Response(new Uint8Array(body), { status: 200, headers: link ? { link } : {} });
+        const document = isBloated(body) ? undefined : parsed(body);
+        if (!isRight(document)) throw senseless(hub, answer, what);
+        return listingAnswer(document, answer);
       } catch (error) {
         await patience.wait(error, signal);
       }
     }
   };
+}
+
+/** As much of a `Response` as the library looks at: Node's own costs 20 MiB once. */
+function listingAnswer(document: unknown, { headers }: HttpResponse): Response {
+  const get = (name: string) => header(headers, name.toLowerCase()) ?? null;
+  return { ok: true, status: 200, headers: { get }, json: async () => document } as unknown as Response;
 }
 
 /** A proxy's page, half an answer, or no hub at all: the first two may be gone the next time. */

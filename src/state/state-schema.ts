@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
-import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js';
+import { createRequire } from 'node:module';
+import type { ValidateFunction } from 'ajv/dist/2020.js';
 import type { ContentId } from '../digest/content-id.ts';
 import type { Digest } from '../oci/digest.ts';
 
@@ -54,6 +55,8 @@ export function stateFault(value: unknown): string | undefined {
 
 function validatorOf(version: number): ValidateFunction {
   const schema = readFileSync(new URL(`../../state-schema/v${version}.json`, import.meta.url), 'utf8');
+  // Only a run that finds a state pays for it.
+  const { Ajv2020 } = createRequire(import.meta.url)('ajv/dist/2020.js') as typeof import('ajv/dist/2020.js');
   const validate = new Ajv2020().compile(JSON.parse(schema));
   validators.set(version, validate);
   return validate;

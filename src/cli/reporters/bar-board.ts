@@ -1,4 +1,5 @@
-import cliProgress from 'cli-progress';
+import { createRequire } from 'node:module';
+import type cliProgress from 'cli-progress';
 import { barLine, type Layout, type Row, widestBar } from './bar-line.ts';
 import type { Stderr } from './reporter.ts';
 
@@ -7,8 +8,6 @@ export interface Frame {
   rows: Row[];
   layout: Layout;
 }
-
-const bar = cliProgress.Format.BarFormat;
 
 /** Lines at the bottom of a terminal that are redrawn in place, with text scrolling up above them (cli-progress). */
 export class BarBoard {
@@ -26,10 +25,13 @@ export class BarBoard {
   constructor(stderr: Stderr, frame: () => Frame) {
     this.#stderr = stderr;
     this.#frame = frame;
-    this.#bars = new cliProgress.MultiBar({
+    // Only a terminal pays for it.
+    const progress = createRequire(import.meta.url)('cli-progress') as typeof cliProgress;
+    const bar = progress.Format.BarFormat;
+    this.#bars = new progress.MultiBar({
       stream: this.#stream(),
-      format: (options, { progress }, { row }: { row: Row | undefined }) =>
-        row ? barLine(row, this.#layout, (barsize) => bar(progress, { ...options, barsize })) : '',
+      format: (options, { progress: share }, { row }: { row: Row | undefined }) =>
+        row ? barLine(row, this.#layout, (barsize) => bar(share, { ...options, barsize })) : '',
       barCompleteChar: '#',
       barIncompleteChar: '-',
       barsize: widestBar,

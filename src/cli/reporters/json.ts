@@ -1,4 +1,5 @@
-import { type Logger, pino } from 'pino';
+import { createRequire } from 'node:module';
+import type { Logger } from 'pino';
 import type { BoxcarError } from '../../errors.ts';
 import type { PublishEvent } from '../../publish/events.ts';
 import { Cadence } from './cadence.ts';
@@ -29,6 +30,8 @@ export class JsonReporter implements Reporter {
       formatters: { level: (level: string) => ({ level }) },
       timestamp: () => `,"time":"${new Date(now()).toISOString()}"`,
     };
+    // Only this style pays for it.
+    const { pino } = createRequire(import.meta.url)('pino') as typeof import('pino');
     this.#log = pino(options, destination);
     if (!quiet) this.#cadence.start((path) => this.#progress(path));
   }
