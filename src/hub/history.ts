@@ -19,23 +19,24 @@ export async function listHistory(
   most: number,
   signal?: AbortSignal,
 ): Promise<string[]> {
-  const fetch = hubFetch(hub, `the commits of ${model}`, Array.isArray, signal);
+  const lastPage = shorterPages * Math.ceil(most / pageSize);
+  const fetch = hubFetch(hub, `the commits of ${model}`, areCommits, signal, lastPage);
   const repo = { type: 'model', name: model } as const;
   const batchSize = Math.min(most, pageSize);
-  let pages = shorterPages * Math.ceil(most / pageSize);
-  const bounded: typeof fetch = async (input) => {
-    const page = await fetch(input);
-    pages -= 1;
-    // Without its link the last page is the last.
-    return pages > 0 ? page : new Response(page.body);
-  };
   const found: string[] = [];
-  const list = { repo, revision, batchSize, hubUrl: hub.endpoint, fetch: bounded };
-  for await (const { oid } of listCommits(list)) {
+  for await (const { oid } of listCommits({ repo, revision, batchSize, hubUrl: hub.endpoint, fetch })) {
     if (/^[0-9a-f]{40}$/.test(oid)) found.push(oid);
     if (found.length >= most) break;
   }
   return found;
+}
+
+/** What the library reads of a page. */
+function areCommits(page: unknown): boolean {
+  const isObject = (value: unknown) => typeof value === 'object' && value !== null;
+  const isCommit = (commit: { id?: unknown; authors?: unknown } | null) =>
+    typeof commit?.id === 'string' && Array.isArray(commit.authors) && commit.authors.every(isObject);
+  return Array.isArray(page) && page.every(isCommit);
 }
 
 /** How far back a shortened commit is searched for: commits of the default branch. */

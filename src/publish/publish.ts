@@ -211,6 +211,17 @@ function lacksBlob(error: unknown): boolean {
   return /BLOB_UNKNOWN|blob unknown|unknown blob|LayersNotFound/i.test(words);
 }
 
+function incompleteImage(cause: BoxcarError): BoxcarError {
+  const { message, code, side, request } = cause;
+  return new BoxcarError(message, {
+    code,
+    side,
+    cause,
+    ...(request ? { request } : {}),
+    hint: 'the image under the tag has lost layers: the same command with --check brings them back',
+  });
+}
+
 /** Nothing is to be done but for the further tags. */
 async function finishPresent(
   job: Publish,
@@ -235,6 +246,10 @@ async function finishPresent(
   announce(job, candidates);
   const layers = plan.layers.map((layer, i) => reusedLayer(layer, there.digests?.[i] as Digest));
   for (const { waitedMs: _, ...result } of layers) emit({ type: 'layer-done', result, source });
-  await tagExisting(target, { ...there, mediaType: mediaTypes.manifest }, others, emit, signal);
+  try {
+    await tagExisting(target, { ...there, mediaType: mediaTypes.manifest }, others, emit, signal);
+  } catch (error) {
+    throw lacksBlob(error) ? incompleteImage(error as BoxcarError) : error;
+  }
   return finish(job, layers, there.digest, started);
 }

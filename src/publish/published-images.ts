@@ -60,6 +60,8 @@ interface Place {
   path: string | undefined;
   /** Images that were read. */
   seen: Set<Digest>;
+  /** Those that layers were found in, and those that could not be looked at. */
+  used: number;
   failures: number;
 }
 
@@ -88,11 +90,13 @@ class Look {
     if (this.#late || (path !== undefined && this.#complete(path))) return;
     const found = this.#search.target.lookup(path);
     if (!found) return;
-    const place: Place = { source: found.source, path, seen: new Set(), failures: 0 };
+    const place: Place = { source: found.source, path, seen: new Set(), used: 0, failures: 0 };
     try {
       for (const reference of named) await this.#at(place, reference, warning);
       for (const tag of first ?? []) await this.#at(place, tag);
       if (first) for (const tag of await this.#earlier(place, first)) await this.#at(place, tag);
+      // Whoever has nothing for us needs not be named to the token server again.
+      if (place.used === 0) found.forget();
     } catch (error) {
       found.forget();
       this.#tell(`images in ${found.source.name} cannot be looked at, nothing is reused from there`, error);
@@ -134,7 +138,8 @@ class Look {
   }
 
   /** @returns why there is nothing in it. */
-  async #read({ source, path, seen }: Place, reference: string, name: string): Promise<string | undefined> {
+  async #read(place: Place, reference: string, name: string): Promise<string | undefined> {
+    const { source, path, seen } = place;
     const manifest = await source.manifest(reference, this.#signal);
     if (!manifest) return `there is no image ${name}`;
     if (seen.has(manifest.digest)) return undefined;
@@ -146,6 +151,7 @@ class Look {
     const config = await source.blob(image.config.digest, configLimit, this.#signal);
     if (!config || isBloated(config) || !hasConfig(image, config)) return other;
     this.#known.addImage(image, name, path);
+    place.used += 1;
     return undefined;
   }
 

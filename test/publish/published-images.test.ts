@@ -170,7 +170,9 @@ const troubles: Trouble[] = [
   {
     name: 'the hub: other types',
     hub: { kind: 'status', status: 200, body: '[1,null]' },
-    told: [/^the model's earlier commits cannot be/],
+    told: [
+      /^the model's earlier commits cannot be listed, .*: the hub's description of the commits of acme\/long cannot be read$/,
+    ],
   },
 ];
 

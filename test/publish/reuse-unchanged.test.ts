@@ -110,6 +110,11 @@ describeEachRegistry('nothing has changed', (kind) => {
     for (const { digest } of gone) collect(registry, repository, digest);
     const unchecked = await freshPush(parties, tiny.name, repository);
     assert.equal(unchecked.result.totals.reused, 9);
+    // The registry itself tells where a tag is to be added.
+    await assert.rejects(freshPush(parties, tiny.name, repository, { alsoTags: ['latest'] }), {
+      code: 'registry-failed',
+      hint: /has lost layers: the same command with --check/,
+    });
     const mended = await freshPush(parties, tiny.name, repository, { check: true });
     assert.deepEqual(
       mended.transferred,
