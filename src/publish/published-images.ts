@@ -87,7 +87,7 @@ class Look {
    * @param path of a repository that may be none of the account's business; `undefined` for the target's own.
    */
   async in(path: string | undefined, named: string[], first: string[] | undefined): Promise<void> {
-    if (this.#late || (path !== undefined && this.#complete(path))) return;
+    if (this.#late || (path !== undefined && this.#complete)) return;
     const found = this.#search.target.lookup(path);
     if (!found) return;
     const place: Place = { source: found.source, path, seen: new Set(), used: 0, failures: 0 };
@@ -104,8 +104,8 @@ class Look {
   }
 
   /** The tags of earlier commits, the newest commit first. */
-  async #earlier({ source, path }: Place, first: string[]): Promise<string[]> {
-    if (this.#complete(path)) return [];
+  async #earlier({ source }: Place, first: string[]): Promise<string[]> {
+    if (this.#complete) return [];
     const { emit } = this.#search;
     const listed = await source.tags(this.#signal);
     if (!listed) {
@@ -123,7 +123,7 @@ class Look {
   /** One image, where there is any layer that is not known yet. One that is broken says nothing of the others. */
   async #at(place: Place, reference: string, say = detail): Promise<void> {
     const { source, path } = place;
-    if (this.#complete(path) || place.failures >= mostFailures) return;
+    if (this.#complete || place.failures >= mostFailures) return;
     const separator = reference.includes(':') ? '@' : ':';
     const name = `${path === undefined ? '' : source.name}${separator}${reference}`;
     try {
@@ -179,10 +179,7 @@ class Look {
     }
   }
 
-  /** Whether every layer is known; in the target's repository, as long as that is what is looked at. */
-  #complete(path: string | undefined): boolean {
-    return this.#search.layers.every((layer) =>
-      this.#known.candidates(layer).some(({ from }) => path !== undefined || from === undefined),
-    );
+  get #complete(): boolean {
+    return this.#search.layers.every((layer) => this.#known.candidates(layer).length > 0);
   }
 }

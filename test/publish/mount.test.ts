@@ -70,6 +70,7 @@ describeEachRegistry('--mount-from', (kind) => {
     await push(older, 'self/model');
     const fresh = await push(model.name, 'self/model', ['self/model']);
     assert.deepEqual([fresh.reused.length, fresh.mounted.length], [7, 0]);
+    assert.equal(asked(fresh.registryRequests, 'GET', /tags\/list/), 1);
   });
 
   for (const overreach of ['less', 'refused'] as const)

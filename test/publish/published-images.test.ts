@@ -66,11 +66,13 @@ describe('the tags of earlier commits', () => {
     const { transferred, hubRequests, registryRequests, warnings } = await again();
     assert.deepEqual([transferred, warnings], [['README.md'], []]);
     assert.equal(asked(registryRequests, 'GET', /tags\/list/), 4);
-    // The same image under four tags: its config is read once.
-    const manifests = registryRequests.filter(
-      ({ method, path }) => method === 'GET' && /manifests/.test(path),
+    const manifests = registryRequests.flatMap(
+      ({ method, path }) => (method === 'GET' && /manifests\/(.*)/.exec(path)?.[1]) || [],
     );
-    assert.equal(manifests.length, 2 + 4);
+    const own = head.slice(0, 12);
+    assert.deepEqual(manifests, [own, ...tags.slice(0, 4), own], 'the newest first');
+    // The same image under four tags: its config is read once, and four small layers are.
+    assert.equal(asked(registryRequests, 'GET', /blobs\/sha256/), 1 + 4);
     assert.equal(hubRequests.filter(({ path }) => path.includes('/commits/')).length, 1);
   });
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { mediaTypes } from '../../src/oci/descriptor.ts';
+import { long } from '../reliability/tally.ts';
 import { type FaultProxy, startFaultProxy } from '../support/fault-proxy.ts';
 import { type Hub, startHub } from '../support/hub.ts';
 import { history, safetensors } from '../support/models.ts';
@@ -116,7 +117,8 @@ const blobs: [name: string, path: string, forge: (bytes: Buffer) => Buffer][] = 
   ['other modes', 'extra.txt', (bytes) => renamed(bytes, '0000644', '0000755')],
   ['truncated', 'extra.txt', (bytes) => bytes.subarray(0, 1024)],
   ['trailing garbage', 'extra.txt', (bytes) => Buffer.concat([bytes, Buffer.from('garbage')])],
-  ['something in the padding', 'extra.txt', (bytes) => altered(bytes, 1000)],
+  ['something in the padding', 'extra.txt', (bytes) => altered(bytes, bytes.length - 1100)],
+  ['something in the trailer', 'extra.txt', (bytes) => altered(bytes, bytes.length - 1)],
   ['a second file behind', 'extra.txt', (bytes) => Buffer.concat([bytes.subarray(0, 1024), bytes])],
   ['far more than was said', 'small.bin', (bytes) => Buffer.concat([bytes, Buffer.alloc(200_000)])],
   ['nothing', 'empty.txt', () => Buffer.alloc(0)],
@@ -148,13 +150,6 @@ describeEachRegistry('an image that boxcar has not made', (kind) => {
     return push(model.name, repository);
   }
 
-  for (const [name, forge] of images)
-    test(`${name}: nothing of it is reused`, async () => {
-      const { result, transferred } = await pushOver(forge);
-      assert.deepEqual(transferred, all);
-      assert.equal(result.manifestDigest, right);
-    });
-
   for (const [name, path, forge] of blobs)
     test(`${name}: that layer is transferred`, async () => {
       const { result, transferred, warnings } = await pushOver(async (forger, image) => {
@@ -177,6 +172,16 @@ describeEachRegistry('an image that boxcar has not made', (kind) => {
     assert.deepEqual(transferred, ['README.md']);
     assert.notEqual(result.manifestDigest, right);
   });
+
+  // What a manifest says is judged without the registry.
+  if (!long && kind === 'distribution-2') return;
+
+  for (const [name, forge] of images)
+    test(`${name}: nothing of it is reused`, async () => {
+      const { result, transferred } = await pushOver(forge);
+      assert.deepEqual(transferred, all);
+      assert.equal(result.manifestDigest, right);
+    });
 });
 
 function altered(bytes: Buffer, at: number): Buffer {

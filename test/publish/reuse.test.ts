@@ -3,6 +3,7 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { PublishEvent } from '../../src/index.ts';
+import { long } from '../reliability/tally.ts';
 import { type FaultProxy, startFaultProxy } from '../support/fault-proxy.ts';
 import type { FileSpec, Model } from '../support/hub/model.ts';
 import { type Hub, startHub } from '../support/hub.ts';
@@ -98,18 +99,6 @@ describeEachRegistry('a new commit', (kind) => {
     assert.equal(prefixed.result.manifestDigest, await afresh(begin, { layerPrefix: 'data/' }));
   });
 
-  test('one of 100 files', async () => {
-    const [newer, older] = wide.commits;
-    await freshPush(parties, `${wide.name}@${older?.id}`, 'wide');
-    const fresh = await freshPush(parties, `${wide.name}@${newer?.id}`, 'wide');
-    assert.deepEqual([fresh.transferred, fresh.reused.length], [[chosen], 100]);
-    assert.ok(fresh.hubBytes < 100, `${fresh.hubBytes} bytes`);
-    assert.equal(asked(fresh.registryRequests, 'GET', /\/blobs\//), 101, 'a config, and each small layer');
-    assert.ok(fresh.registryRequests.length < 120, `${fresh.registryRequests.length} requests`);
-    const alone = await freshPush(parties, `${wide.name}@${newer?.id}`, empty());
-    assert.equal(fresh.result.manifestDigest, alone.result.manifestDigest);
-  });
-
   test('another platform has the same layers', async () => {
     await freshPush(parties, at(begin), 'platform');
     const fresh = await freshPush(parties, at(begin), 'platform:arm', { platform: 'linux/arm64' });
@@ -180,6 +169,21 @@ describeEachRegistry('a new commit', (kind) => {
     assert.equal(fresh.result.manifestDigest, await afresh(second));
     assert.deepEqual(done.filter((path) => path !== 'model-2.safetensors').length, 7, 'told once each');
     assert.deepEqual(inspectRegistry(registry).uploads('vanishing'), []);
+  });
+
+  // The same at another size.
+  if (!long && kind === 'distribution-2') return;
+
+  test('one of 100 files', async () => {
+    const [newer, older] = wide.commits;
+    await freshPush(parties, `${wide.name}@${older?.id}`, 'wide');
+    const fresh = await freshPush(parties, `${wide.name}@${newer?.id}`, 'wide');
+    assert.deepEqual([fresh.transferred, fresh.reused.length], [[chosen], 100]);
+    assert.ok(fresh.hubBytes < 100, `${fresh.hubBytes} bytes`);
+    assert.equal(asked(fresh.registryRequests, 'GET', /\/blobs\//), 101, 'a config, and each small layer');
+    assert.ok(fresh.registryRequests.length < 120, `${fresh.registryRequests.length} requests`);
+    const alone = await freshPush(parties, `${wide.name}@${newer?.id}`, empty());
+    assert.equal(fresh.result.manifestDigest, alone.result.manifestDigest);
   });
 });
 
