@@ -4,10 +4,13 @@ import { type Hub, hubFetch } from './hub.ts';
 
 /** Commits on one page, the hub's largest. */
 const pageSize = 1000;
+/** Pages that are read for one full one. */
+const shorterPages = 4;
 
 /**
  * The commits that led to a revision, newest first, itself included.
- * @param most how many are asked for at most: the hub is asked once per 1,000 of them.
+ * @param most how many are asked for at most, 1,000 a page. Where a mirror's pages are shorter fewer are found: it is
+ *   asked {@link shorterPages} times as often, no more.
  */
 export async function listHistory(
   hub: Hub,
@@ -16,7 +19,8 @@ export async function listHistory(
   most: number,
   signal?: AbortSignal,
 ): Promise<string[]> {
-  const fetch = hubFetch(hub, `the commits of ${model}`, Array.isArray, signal);
+  const lastPage = shorterPages * Math.ceil(most / pageSize);
+  const fetch = hubFetch(hub, `the commits of ${model}`, areCommits, signal, lastPage);
   const repo = { type: 'model', name: model } as const;
   const batchSize = Math.min(most, pageSize);
   const found: string[] = [];
@@ -25,6 +29,14 @@ export async function listHistory(
     if (found.length >= most) break;
   }
   return found;
+}
+
+/** What the library reads of a page. */
+function areCommits(page: unknown): boolean {
+  const isObject = (value: unknown) => typeof value === 'object' && value !== null;
+  const isCommit = (commit: { id?: unknown; authors?: unknown } | null) =>
+    typeof commit?.id === 'string' && Array.isArray(commit.authors) && commit.authors.every(isObject);
+  return Array.isArray(page) && page.every(isCommit);
 }
 
 /** How far back a shortened commit is searched for: commits of the default branch. */

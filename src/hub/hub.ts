@@ -25,12 +25,14 @@ export interface Hub {
  * Answers that are not a success are thrown as errors of ours, before the library sees them. It serves one listing: one
  * that leads back to a page of its own, or never ends, is an error.
  * @param isRight whether an answer has the shape that was asked for.
+ * @param lastPage the page after which none is read, whatever follows.
  */
 export function hubFetch(
   hub: Hub,
   what: string,
   isRight: (document: unknown) => boolean,
   signal?: AbortSignal,
+  lastPage = Number.POSITIVE_INFINITY,
 ): typeof fetch {
   const pages = new Set<string>();
   return async (input) => {
@@ -50,7 +52,7 @@ export function hubFetch(
         const body = await answer.bytes(metadataLimit);
         const document = isBloated(body) ? undefined : parsed(body);
         if (!isRight(document)) throw senseless(hub, answer, what);
-        return listingAnswer(document, answer);
+        return listingAnswer(document, pages.size < lastPage ? header(answer.headers, 'link') : undefined);
       } catch (error) {
         await patience.wait(error, signal);
       }
@@ -59,8 +61,8 @@ export function hubFetch(
 }
 
 /** As much of a `Response` as the library looks at: Node's own costs 20 MiB once. */
-function listingAnswer(document: unknown, { headers }: HttpResponse): Response {
-  const get = (name: string) => header(headers, name.toLowerCase()) ?? null;
+function listingAnswer(document: unknown, link: string | undefined): Response {
+  const get = (name: string) => (name.toLowerCase() === 'link' ? (link ?? null) : null);
   return { ok: true, status: 200, headers: { get }, json: async () => document } as unknown as Response;
 }
 

@@ -69,16 +69,23 @@ export class Layout {
     );
   }
 
-  /** The bytes of a small blob. */
-  blob(digest: Digest): Promise<Buffer | undefined> {
-    return readFile(this.#blob(digest)).catch(() => undefined);
+  /** The bytes of a blob of at most `limit` bytes. */
+  async blob(digest: Digest, limit: number): Promise<Buffer | undefined> {
+    const path = this.#blob(digest);
+    const found = await stat(path).catch(() => undefined);
+    if (!found?.isFile() || found.size > limit) return undefined;
+    return readFile(path).catch(() => undefined);
+  }
+
+  /** There is nothing beside this directory. */
+  lookup(path?: string): { source: Layout; forget: () => void } | undefined {
+    return path === undefined ? { source: this, forget: () => {} } : undefined;
   }
 
   tags(): Promise<string[]> {
     return this.#onDisk(() => this.#index.tags());
   }
 
-  /** There is nothing beside this directory. */
   async mountBlob(): Promise<boolean> {
     return false;
   }

@@ -6,6 +6,7 @@ import type { Target } from './target.ts';
 /**
  * Leaves before roots: the config blob, then the manifest under the image's tag, then the further tags. Every layer is
  * in the target already; a stop anywhere here leaves no tag on an incomplete image.
+ * @param present what the image's tag points to: the same is not put again, where tags are immutable that is refused.
  * @returns the manifest's digest.
  */
 export async function commitImage(
@@ -15,13 +16,15 @@ export async function commitImage(
   tags: string[],
   emit: PublishListener,
   signal: AbortSignal,
+  present?: Digest,
 ): Promise<Digest> {
   const { config, manifest } = modelcarImage(plan, digests);
   const { digest, mediaType } = manifest.descriptor;
   await target.putBlob(config.bytes, signal);
-  for (const tag of tags) {
-    await target.putManifest(tag, manifest.bytes, mediaType, signal);
-    emit({ type: 'tagged', tag, digest, moved: true });
+  for (const [i, tag] of tags.entries()) {
+    const moved = i > 0 || present !== digest;
+    if (moved) await target.putManifest(tag, manifest.bytes, mediaType, signal);
+    emit({ type: 'tagged', tag, digest, moved });
   }
   return digest;
 }

@@ -1,14 +1,16 @@
+import pLimit from 'p-limit';
 import { BoxcarError } from '../errors.ts';
 import { type LayerPlan, layerSize } from '../layer/layer.ts';
 import { LayerDigest } from '../layer/layer-digest.ts';
+import type { Digest } from '../oci/digest.ts';
 import { type PublishListener, warning } from './events.ts';
 import type { Candidate } from './known-layers.ts';
-import type { Target } from './target.ts';
+import type { ImageSource, Target } from './target.ts';
 
 /** Layers up to so many bytes are read and looked into instead of being asked for: that costs no more requests. */
 const readUpTo = 64 * 1024;
-/** Mounts that a repository refuses in a row before it is not asked any more. */
-const patienceWithMounts = 2;
+/** Refusals in a row after which the same is not asked for any more. */
+const patience = 2;
 
 /**
  * Makes sure that candidates are what they are said to be, and in the target's repository. What only others have said is
@@ -16,13 +18,19 @@ const patienceWithMounts = 2;
  */
 export class Confirmation {
   readonly #target: Target;
+  readonly #source: ImageSource;
   readonly #emit: PublishListener;
   readonly #signal: AbortSignal;
-  /** Refusals in a row, by the repository that was to be mounted from. */
+  /** Refusals in a row, by the repository that was to be mounted from; none where it has mounted. */
   readonly #refusals = new Map<string, number>();
+  /** A repository that has not mounted yet is tried with one layer at a time, so that a refusal is met by few. */
+  readonly #trying = pLimit(1);
+  #readFailures = 0;
+  #told = new Set<string>();
 
   constructor(target: Target, emit: PublishListener, signal: AbortSignal) {
     this.#target = target;
+    this.#source = target.lookup()?.source ?? target;
     this.#emit = emit;
     this.#signal = signal;
   }
@@ -33,11 +41,11 @@ export class Confirmation {
     return undefined;
   }
 
-  async #isRight(layer: LayerPlan, { digest, source, from, trusted = false }: Candidate): Promise<boolean> {
+  async #isRight(layer: LayerPlan, candidate: Candidate): Promise<boolean> {
+    const { digest, source, from, trusted = false } = candidate;
     const size = layerSize(layer);
-    const looked = !trusted && size <= readUpTo;
-    if (from !== undefined && !(await this.#mounts(from, digest))) return false;
-    if (!looked) return from !== undefined || this.#target.hasBlob(digest, this.#signal, size);
+    if (from !== undefined && !(await this.#mounted(from, digest))) return false;
+    if (trusted || size > readUpTo) return this.#has(digest, size);
     const bytes = await this.#read(digest);
     if (!bytes) return false;
     if (await isLayer(layer, digest, bytes)) return true;
@@ -45,30 +53,66 @@ export class Confirmation {
     return false;
   }
 
-  async #mounts(from: string, digest: Candidate['digest']): Promise<boolean> {
-    const refusals = this.#refusals.get(from) ?? 0;
-    if (refusals >= patienceWithMounts) return false;
-    const mounted = await this.#target.mountBlob(digest, from, this.#signal);
-    this.#refusals.set(from, mounted ? 0 : refusals + 1);
-    if (!mounted && refusals + 1 === patienceWithMounts)
-      this.#emit(warning(`the registry does not mount from ${from}: its layers are transferred`));
-    return mounted;
+  /** A registry that does not say takes the layer once more. One that does not answer at all is an error. */
+  async #has(digest: Digest, size: number): Promise<boolean> {
+    try {
+      return await this.#target.hasBlob(digest, this.#signal, size);
+    } catch (error) {
+      if (this.#signal.aborted || !(error instanceof BoxcarError) || error.transient) throw error;
+      this.#tellOnce(`${error.message}: what it does not tell is transferred`, 'has');
+      return false;
+    }
   }
 
-  /** `undefined` for a blob that is not there, or longer than it may be. */
-  async #read(digest: Candidate['digest']): Promise<Buffer | undefined> {
+  async #mounted(from: string, digest: Digest): Promise<boolean> {
+    if (this.#refusals.get(from) === 0) return this.#mount(from, digest);
+    return this.#trying(() => this.#mount(from, digest));
+  }
+
+  async #mount(from: string, digest: Digest): Promise<boolean> {
+    const refusals = this.#refusals.get(from) ?? 0;
+    if (refusals >= patience) return false;
+    const [mounted, why] = await this.#optional(() => this.#target.mountBlob(digest, from, this.#signal));
+    this.#refusals.set(from, mounted ? 0 : refusals + 1);
+    if (!mounted && refusals + 1 >= patience)
+      this.#tellOnce(
+        `the registry does not mount from ${from}${why}: the layers that are there are transferred`,
+        from,
+      );
+    return mounted ?? false;
+  }
+
+  /** `undefined` for a blob that is not there, or that cannot be had. */
+  async #read(digest: Digest): Promise<Buffer | undefined> {
+    if (this.#readFailures >= patience) return undefined;
+    const [bytes, why] = await this.#optional(() => this.#source.blob(digest, readUpTo, this.#signal));
+    this.#readFailures = why === '' ? 0 : this.#readFailures + 1;
+    if (why !== '')
+      this.#tellOnce(
+        `small layers of ${this.#target.name} cannot be looked into${why}: they are transferred`,
+      );
+    return bytes;
+  }
+
+  /** What cannot be had, and in words why. */
+  async #optional<T>(work: () => Promise<T>): Promise<[value: T | undefined, why: string]> {
     try {
-      return await this.#target.blob(digest, readUpTo, this.#signal);
+      return [await work(), ''];
     } catch (error) {
-      if (this.#signal.aborted || !(error instanceof BoxcarError) || error.code === 'unauthorized')
-        throw error;
-      return undefined;
+      if (this.#signal.aborted || !(error instanceof BoxcarError)) throw error;
+      return [undefined, ` (${error.message})`];
     }
+  }
+
+  #tellOnce(message: string, about = message): void {
+    if (this.#told.has(about)) return;
+    this.#told.add(about);
+    this.#emit(warning(message));
   }
 }
 
 /** Whether bytes are the very archive that the plan makes of the file the hub has recorded. */
-async function isLayer(layer: LayerPlan, digest: Candidate['digest'], bytes: Buffer): Promise<boolean> {
+async function isLayer(layer: LayerPlan, digest: Digest, bytes: Buffer): Promise<boolean> {
   const { header, fileSize } = layer;
   const trailer = bytes.subarray(header.length + fileSize);
   if (bytes.length !== layerSize(layer) || !bytes.subarray(0, header.length).equals(header)) return false;

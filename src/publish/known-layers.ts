@@ -26,9 +26,10 @@ interface Found {
  */
 export class KnownLayers {
   readonly #candidates = new Map<string, Candidate[]>();
-  /** For saying why a layer is not among them: the newest image with the path, and with the content. */
+  /** For saying why a layer is not among them: the first image with the path, with the content, and with both. */
   readonly #paths = new Map<string, Found>();
   readonly #contents = new Map<string, Found & { path: string }>();
+  readonly #files = new Map<string, Found>();
   readonly #images: Found[] = [];
 
   /** @param from the repository, where it is not the target's. */
@@ -40,6 +41,8 @@ export class KnownLayers {
       this.#add(keyOf(image.prefix + path, contentId, packing, size), candidate);
       if (!this.#paths.has(path)) this.#paths.set(path, found);
       if (!this.#contents.has(contentId)) this.#contents.set(contentId, { ...found, path });
+      const file = JSON.stringify([path, contentId]);
+      if (!this.#files.has(file)) this.#files.set(file, found);
     }
   }
 
@@ -52,20 +55,17 @@ export class KnownLayers {
     return this.#candidates.get(keyOfPlan(layer)) ?? [];
   }
 
-  has(layer: LayerPlan): boolean {
-    return this.#candidates.has(keyOfPlan(layer));
-  }
-
   /** Why a layer that is not known must be transferred. */
   whyNot({ path, name, contentId }: LayerPlan): string {
-    const same = this.#contents.get(contentId);
-    if (same && same.path !== path)
-      return `the same content as ${same.path} in ${same.source}, under another path: a layer of its own`;
+    const same = this.#files.get(JSON.stringify([path, contentId]));
     if (same && same.image.prefix + path !== name)
       return `in ${same.source} it is under ${same.image.prefix || 'the root'}: a layer of its own`;
     if (same) return `in ${same.source} it was packed by other rules`;
     const before = this.#paths.get(path);
     if (before) return `its content has changed since ${before.source}`;
+    const moved = this.#contents.get(contentId);
+    if (moved)
+      return `the same content as ${moved.path} in ${moved.source}, under another path: a layer of its own`;
     const [newest] = this.#images;
     return newest ? `new since ${newest.source}` : 'not published before';
   }

@@ -175,7 +175,10 @@ export function checkOptions(options: PushOptions): CheckedOptions {
     stateFile: options.stateFile,
     ...checkState(options, target),
     reuseFrom: (options.reuseFrom ?? []).map((text) => parseImageReference(text, target)),
-    mountFrom: (options.mountFrom ?? []).map((text) => parseRepository(text, target)),
+    mountFrom: (options.mountFrom ?? [])
+      .map((text) => parseRepository(text, target))
+      // What is in the target's own repository needs no mount.
+      .filter((path) => target.kind !== 'registry' || path !== target.repository),
     check: options.check ?? false,
     hfMaxRetries: within('hf-max-retries', options.hfMaxRetries ?? 10, 0, 1000),
     failFast: options.failFast ?? true,

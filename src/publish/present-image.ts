@@ -1,7 +1,7 @@
 import pLimit from 'p-limit';
 import { BoxcarError } from '../errors.ts';
 import { annotations, modelcarImage, type Plan } from '../formats/modelcar.ts';
-import { layerSize } from '../layer/layer.ts';
+import { type LayerPlan, layerSize } from '../layer/layer.ts';
 import { type Digest, digestOf, isDigest } from '../oci/digest.ts';
 import type { Target } from './target.ts';
 
@@ -33,12 +33,23 @@ export async function isWhole(
   target: Target,
   signal: AbortSignal,
 ): Promise<boolean> {
-  const { descriptor } = modelcarImage(plan, digests).config;
+  const { digest, size } = modelcarImage(plan, digests).config.descriptor;
+  const missing = await missingLayers(plan, digests, target, signal);
+  return missing.length === 0 && target.hasBlob(digest, signal, size);
+}
+
+/** The layers whose blobs are not in the target. @param digests of the plan's layers. */
+export async function missingLayers(
+  { layers }: Plan,
+  digests: Digest[],
+  target: Target,
+  signal: AbortSignal,
+): Promise<LayerPlan[]> {
   const asking = pLimit(16);
-  const ask = (digest: Digest, size: number) => asking(() => target.hasBlob(digest, signal, size));
-  const layers = plan.layers.map((layer, i) => ask(digests[i] as Digest, layerSize(layer)));
-  const answers = await Promise.all([ask(descriptor.digest, descriptor.size), ...layers]);
-  return answers.every((there) => there);
+  const there = await Promise.all(
+    layers.map((layer, i) => asking(() => target.hasBlob(digests[i] as Digest, signal, layerSize(layer)))),
+  );
+  return layers.filter((_, i) => !there[i]);
 }
 
 /** @throws for a tag that another image has: it is not moved unasked. */

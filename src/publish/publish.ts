@@ -8,7 +8,7 @@ import { commitImage, tagExisting } from './commit.ts';
 import { completeImage, forgetShards, incomplete, type ShardRecords } from './complete.ts';
 import { type PublishListener, type PublishResult, type ShardResult, warning } from './events.ts';
 import { KnownLayers } from './known-layers.ts';
-import { isWhole, type PresentImage, presentImage, tagTaken } from './present-image.ts';
+import { isWhole, missingLayers, type PresentImage, presentImage, tagTaken } from './present-image.ts';
 import type { Progress } from './progress.ts';
 import { finish, resultOf } from './result.ts';
 import { type Settlement, settleLayers, sumOf } from './settlement.ts';
@@ -33,8 +33,8 @@ export interface Publish {
   /** Whether the model's files may be read; asked when the first of them is about to be. */
   probe: () => Promise<void>;
   openProgress: () => Promise<Progress | undefined>;
-  /** Finds layers in images that are published already. */
-  findKnown: (layers: LayerPlan[], known: KnownLayers, signal: AbortSignal) => Promise<void>;
+  /** Finds layers in images that are published already. `taken`: whether there is one under the image's own tag. */
+  findKnown: (layers: LayerPlan[], known: KnownLayers, taken: boolean, signal: AbortSignal) => Promise<void>;
   /** Where this process brings a part of the layers only. */
   shard?: ShardJob | undefined;
   emit: PublishListener;
@@ -166,6 +166,7 @@ export async function settle(
     await findKnown(
       unknown.map(({ layer }) => layer),
       known,
+      there !== undefined,
       signal,
     );
   return settleLayers(layers, progress, known);
@@ -185,7 +186,7 @@ export async function commit(
   const { plan, target, tags, emit } = job;
   stopping.stop.throwIfAborted();
   // Another publish may have tagged its image meanwhile.
-  await untakenTag(job, stopping.stop);
+  const there = await untakenTag(job, stopping.stop);
   const write = (each: Transferred[]) =>
     commitImage(
       target,
@@ -194,6 +195,7 @@ export async function commit(
       tags,
       emit,
       stopping.kill,
+      there?.digest,
     );
   try {
     return { layers, digest: await write(layers) };
@@ -201,18 +203,29 @@ export async function commit(
     if (!lacksBlob(error)) throw error;
     emit(warning('the registry has lost a layer meanwhile: what is missing is transferred again'));
   }
-  const again = plan.layers.map((layer, i) => {
-    const candidates = [{ digest: (layers[i] as Transferred).digest, source: 'this run', trusted: true }];
-    return { layer, action: 'reuse', why: '', toTransfer: 0, candidates } as const satisfies Settlement;
-  });
-  const mended = await bringLayers(again, options, stopping);
-  const whole = mended.map((layer, i) => (layer.outcome === 'reused' ? (layers[i] as Transferred) : layer));
+  const digests = layers.map(({ digest }) => digest);
+  const missing = await missingLayers(plan, digests, target, stopping.stop);
+  const brought = await bringLayers(settleLayers(missing, undefined, new KnownLayers()), options, stopping);
+  const mended = new Map(brought.map((layer) => [layer.path, layer]));
+  const whole = layers.map((layer) => mended.get(layer.path) ?? layer);
   return { layers: whole, digest: await write(whole) };
 }
 
-/** `MANIFEST_BLOB_UNKNOWN` (distribution-spec, "Error Codes"). */
+/** `MANIFEST_BLOB_UNKNOWN` (distribution-spec, "Error Codes"); some registries have words of their own. */
 function lacksBlob(error: unknown): boolean {
-  return error instanceof BoxcarError && /BLOB_UNKNOWN/.test(error.request?.answer ?? '');
+  const words = error instanceof BoxcarError ? (error.request?.answer ?? '') : '';
+  return /BLOB_UNKNOWN|blob unknown|unknown blob|LayersNotFound/i.test(words);
+}
+
+function incompleteImage(cause: BoxcarError): BoxcarError {
+  const { message, code, side, request } = cause;
+  return new BoxcarError(message, {
+    code,
+    side,
+    cause,
+    ...(request ? { request } : {}),
+    hint: 'the image under the tag has lost layers: the same command with --check brings them back',
+  });
 }
 
 /**
@@ -247,6 +260,10 @@ async function finishPresent(
   );
   for (const { waitedMs: _, ...result } of layers)
     if (!brought.has(result.path)) emit({ type: 'layer-done', result, source });
-  await tagExisting(target, { ...there, mediaType: mediaTypes.manifest }, others, emit, signal);
+  try {
+    await tagExisting(target, { ...there, mediaType: mediaTypes.manifest }, others, emit, signal);
+  } catch (error) {
+    throw lacksBlob(error) ? incompleteImage(error as BoxcarError) : error;
+  }
   return finish(job, layers, there.digest, started);
 }

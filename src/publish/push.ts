@@ -25,6 +25,12 @@ import { stopped } from './stopping.ts';
 
 /** Commits in which earlier images are looked for: one request to the hub. */
 const searchedHistory = 1000;
+/** Attempts at it: the push can do without. */
+const attemptsAtHistory = 2;
+/** A plan is made without the target where that does not answer: it is asked so often, */
+const plannersPatience = 2;
+/** and waited for so long, in ms. */
+const plannersStallMs = 10_000;
 
 /** What a push would do. */
 export interface PushPlan {
@@ -76,13 +82,19 @@ export function finalizePush(options: PushOptions): Promise<PublishResult> {
 
 /** Resolves, asks what is there, plans, and touches nothing. @throws BoxcarError as `push` does. */
 export function planPush(options: PushOptions): Promise<PushPlan> {
-  return prepared(options, async (prepared) => {
+  const impatient = ({ ociMaxRetries, stallMs, ...checked }: CheckedOptions) => ({
+    ...checked,
+    ociMaxRetries: Math.min(ociMaxRetries, plannersPatience),
+    stallMs: Math.min(stallMs, plannersStallMs),
+  });
+  const work = async (prepared: Prepared) => {
     const { checked, target, plan, tags } = prepared;
     const { model, commit } = plan.snapshot;
     const about = { model, commit, imageRef: target.imageRef(tags[0]), tags, workers: checked.workers };
     const settlements = await foreseen(prepared);
     return { ...about, ...sumOf(settlements), upload: target.uploadWords };
-  });
+  };
+  return prepared(options, work, impatient);
 }
 
 /** Everything that a command needs before it begins. */
@@ -95,12 +107,17 @@ interface Prepared {
   tags: [string, ...string[]];
 }
 
-async function prepared<T>(options: PushOptions, work: (prepared: Prepared) => Promise<T>): Promise<T> {
+/** @param towards how the target is spoken to, where that is not as the options say. */
+async function prepared<T>(
+  options: PushOptions,
+  work: (prepared: Prepared) => Promise<T>,
+  towards = (checked: CheckedOptions) => checked,
+): Promise<T> {
   const checked = checkOptions(options);
   const dispatcher = createDispatcher(checked.env);
   try {
     const hub = await openHub(checked, dispatcher);
-    const target = await openTarget(checked, dispatcher);
+    const target = await openTarget(towards(checked), dispatcher);
     const { snapshot, plan } = await planSnapshot(checked, hub);
     return await work({ checked, hub, target, snapshot, plan, tags: tagsOf(checked, snapshot) });
   } catch (error) {
@@ -143,10 +160,23 @@ function jobOf(prepared: Prepared, snapshot: Prepared['snapshot']): Publish {
 function knownFinder({ checked, hub, target, snapshot, tags }: Prepared): Publish['findKnown'] {
   const { reuseFrom, mountFrom, emit } = checked;
   const { model, commit } = snapshot;
-  return (layers, known, signal) => {
-    const history = () => listHistory(hub, model, commit, searchedHistory, signal);
-    return findPublishedImages({ target, layers, tags, reuseFrom, mountFrom, history, emit, signal }, known);
-  };
+  const { onRetry: _, limit, ...patience } = hub.patience;
+  const impatient = { ...hub, patience: { ...patience, limit: Math.min(limit, attemptsAtHistory) } };
+  return (layers, known, taken, signal) =>
+    findPublishedImages(
+      {
+        target,
+        layers,
+        tags,
+        taken,
+        reuseFrom,
+        mountFrom,
+        history: (until) => listHistory(impatient, model, commit, searchedHistory, until),
+        emit,
+        signal,
+      },
+      known,
+    );
 }
 
 /** What would become of each layer, as far as the target can be asked. */

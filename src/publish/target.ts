@@ -32,8 +32,11 @@ export interface Target extends ImageSource {
   /** Gives up an unfinished upload; what fails harms nobody. @returns whether it is gone. */
   cancelUpload(location: string, signal: AbortSignal): Promise<boolean>;
   putBlob(bytes: Buffer, signal: AbortSignal): Promise<void>;
-  /** Another repository of the same registry; `forget` gives the right to read it up, where it is refused. */
-  neighbour?(path: string): { source: ImageSource; forget: () => void };
+  /**
+   * The same images, or those of another repository of the registry, as they are looked at where it can be done without:
+   * what fails is given up soon. `forget` gives up the rights that were asked for, where they are refused.
+   */
+  lookup(path?: string): { source: ImageSource; forget: () => void } | undefined;
   /** Puts a manifest and checks what the target says it stored. */
   putManifest(tag: string, bytes: Buffer, mediaType: string, signal: AbortSignal): Promise<void>;
 }

@@ -19,16 +19,26 @@ export interface RegistryTargetOptions {
   onDialect: (chosen: ChosenDialect) => void;
 }
 
+/** Attempts at what can be done without. */
+const littlePatience = 2;
+
 /** A repository of a registry, as a target. */
 export class RegistryTarget {
   readonly name: string;
   readonly #repository: Repository;
+  /** The same, for what can be done without: given up sooner, and not told of each attempt. */
+  readonly #impatient: Repository;
   readonly #options: RegistryTargetOptions;
   #manner = new UploadManner('auto');
 
   constructor(repository: Repository, options: RegistryTargetOptions) {
     this.name = repository.name;
     this.#repository = repository;
+    const { onRetry: _, limit, ...patience } = repository.patience;
+    this.#impatient = repository.sibling(repository.path, {
+      ...patience,
+      limit: Math.min(limit, littlePatience),
+    });
     this.#options = options;
   }
 
@@ -69,7 +79,7 @@ export class RegistryTarget {
   }
 
   mountBlob(digest: Digest, from: string, signal: AbortSignal): Promise<boolean> {
-    return mountBlob(this.#repository, digest, from, signal);
+    return mountBlob(this.#impatient, digest, from, signal);
   }
 
   /** The tags; `undefined` where the registry does not list them. */
@@ -77,10 +87,11 @@ export class RegistryTarget {
     return listTags(this.#repository, signal);
   }
 
-  /** Another repository of the registry, to read. `forget` gives up the right to, where the token server refuses it. */
-  neighbour(path: string): { source: RegistryTarget; forget: () => void } {
+  /** What is looked at on the chance: this repository or another of the registry. */
+  lookup(path: string = this.#repository.path): { source: RegistryTarget; forget: () => void } {
     const forget = this.#repository.alsoRead(path);
-    return { source: new RegistryTarget(this.#repository.sibling(path), this.#options), forget };
+    const sibling = this.#repository.sibling(path, this.#impatient.patience);
+    return { source: new RegistryTarget(sibling, this.#options), forget };
   }
 
   upload(body: UploadBody, options: UploadOptions): Promise<Digest> {

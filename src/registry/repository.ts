@@ -110,8 +110,11 @@ export class Repository {
     let contacts = 0;
     const ask = async () => {
       contacts += 1;
-      const request = { method: 'GET', url: new URL(`${this.origin}/v2/`), signal } as const;
-      const answer = await this.request(request, ({ headers }) => Object.assign(shown, headers));
+      const sentAt = performance.now();
+      const url = new URL(`${this.origin}/v2/`);
+      const answer = await this.#http.request({ method: 'GET', url, signal });
+      // What it asks for is given with the next request: whether that is right is seen there.
+      if (answer.status === 401) this.#authorizer.challenged(answer.headers['www-authenticate'], sentAt);
       // Some registries refuse or do not know this path although pushes work: their answers to a push decide.
       if (answer.status >= 500 || answer.status === 429)
         throw await this.error(answer, `the registry ${this.origin} is not ready`);
@@ -239,8 +242,7 @@ export class Repository {
    */
   async deleteManifest(reference: string, signal?: AbortSignal): Promise<boolean> {
     const url = this.url(`manifests/${reference}`);
-    // A right to delete that the account does not have must not be asked for in every later token.
-    const forget = this.#authorizer.rememberScopes();
+    const forget = this.rememberRights();
     try {
       const status = await this.retrying(async () => {
         const answer = await this.request({ method: 'DELETE', url, signal });
@@ -258,9 +260,17 @@ export class Repository {
     }
   }
 
-  /** Another repository of the same registry, spoken to with the same credentials. */
-  sibling(path: string): Repository {
-    return new Repository(path, this.#http, this.#authorizer, this.patience);
+  /** A repository of the same registry, spoken to with the same credentials. */
+  sibling(path: string, patience = this.patience): Repository {
+    return new Repository(path, this.#http, this.#authorizer, patience);
+  }
+
+  /**
+   * Goes back to the rights that are asked for now: one that is refused must not be asked for in every later token, as
+   * some token servers refuse all of it then.
+   */
+  rememberRights(): () => void {
+    return this.#authorizer.rememberScopes();
   }
 
   /**
@@ -268,7 +278,7 @@ export class Repository {
    * @returns takes that back, for where the token server refuses it.
    */
   alsoRead(path: string): () => void {
-    const forget = this.#authorizer.rememberScopes();
+    const forget = this.rememberRights();
     this.#authorizer.addScope(path);
     return forget;
   }

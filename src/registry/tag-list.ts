@@ -1,12 +1,13 @@
 import { header } from '../http/client.ts';
+import { isBloated } from '../http/json-document.ts';
 import { isTag } from '../oci/reference.ts';
 import type { Repository } from './repository.ts';
 
 const pageSize = 1000;
 /** Pages that are read: 20,000 tags where the registry gives as many as it is asked for. */
 const mostPages = 20;
-/** Bytes of a page. */
-const pageLimit = 1024 * 1024;
+/** Bytes of a page: some registries give all tags on the first, whatever they are asked. */
+const pageLimit = 8 * 1024 * 1024;
 
 /**
  * A repository's tags (distribution-spec, "Listing tags"), those that the bounded number of pages holds.
@@ -14,8 +15,10 @@ const pageLimit = 1024 * 1024;
  */
 export async function listTags(repository: Repository, signal?: AbortSignal): Promise<string[] | undefined> {
   const tags: string[] = [];
+  const pages = new Set<string>();
   let url: URL | undefined = repository.url(`tags/list?n=${pageSize}`);
-  for (let page = 0; url && page < mostPages; page++) {
+  while (url && pages.size < mostPages && !pages.has(url.href)) {
+    pages.add(url.href);
     const { status, found, next } = await tagPage(repository, url, signal);
     if (status === 404) return tags;
     if (status !== 200) return undefined;
@@ -49,6 +52,7 @@ function tagPage(repository: Repository, url: URL, signal: AbortSignal | undefin
 }
 
 function tagsIn(body: Buffer): string[] | undefined {
+  if (isBloated(body)) return undefined;
   try {
     const tags = JSON.parse(body.toString('utf8'))?.tags ?? [];
     return Array.isArray(tags) ? tags.filter((tag) => typeof tag === 'string' && isTag(tag)) : undefined;

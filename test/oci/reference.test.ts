@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { BoxcarError } from '../../src/errors.ts';
-import { checkTag, isTag, parseTarget } from '../../src/oci/reference.ts';
+import {
+  checkTag,
+  isTag,
+  parseImageReference,
+  parseRepository,
+  parseTarget,
+} from '../../src/oci/reference.ts';
 
 function refused(text: string, why?: RegExp): void {
   assert.throws(
@@ -125,4 +131,59 @@ test('tags', () => {
     assert.ok(!isTag(bad), JSON.stringify(bad));
     assert.throws(() => checkTag(bad), { code: 'usage' });
   }
+});
+
+describe('an image to reuse from', () => {
+  const target = parseTarget('r.io:5000/models/x:v1');
+  const digest = `sha256:${'a'.repeat(64)}`;
+  for (const [text, image] of [
+    [':latest', { reference: 'latest' }],
+    [`@${digest}`, { reference: digest }],
+    ['r.io:5000/models/x:v0', { reference: 'v0' }],
+    [`r.io:5000/models/x@${digest}`, { reference: digest }],
+    ['https://r.io:5000/models/x:v0', { reference: 'v0' }],
+    ['r.io:5000/models/other:v0', { repository: 'models/other', reference: 'v0' }],
+    // The digest decides, as everywhere.
+    [`r.io:5000/models/other:v0@${digest}`, { repository: 'models/other', reference: digest }],
+  ] as const) {
+    test(text, () => assert.deepEqual(parseImageReference(text, target), image));
+  }
+
+  for (const [text, why] of [
+    ['', /it has no registry/],
+    ['latest', /it has no registry/],
+    [':', /not a tag/],
+    [':a/b', /has neither a dot nor a port|is no host/],
+    ['r.io:5000/models/x', /it has neither a tag nor a digest/],
+    ['r.io/models/x:v0', /it is on another registry than the target \(r\.io:5000\)/],
+    ['r.io:5000/models/x@sha256:abc', /is no digest/],
+    [`r.io:5000/models/x@sha512:${'a'.repeat(128)}`, /is no digest/],
+    [`r.io:5000/models/x@${digest.toUpperCase()}`, /is no digest/],
+    [`r.io:5000/models/x@@${digest}`, /is no digest/],
+    ['oci:out:v0', /layers are reused within one registry, or one directory/],
+  ] as const) {
+    test(`refused: ${JSON.stringify(text.slice(0, 60))}`, () => {
+      assert.throws(
+        () => parseImageReference(text, target),
+        (error: BoxcarError) => error.code === 'usage' && why.test(error.message),
+      );
+    });
+  }
+
+  test('of an image layout: its own', () => {
+    const layout = parseTarget('oci:out');
+    assert.deepEqual(parseImageReference(':v0', layout), { reference: 'v0' });
+    assert.deepEqual(parseImageReference('oci:out:v0', layout), { reference: 'v0' });
+    for (const text of ['oci:other:v0', 'r.io/models/x:v0'])
+      assert.throws(() => parseImageReference(text, layout), { code: 'usage' });
+  });
+});
+
+test('a repository to mount from', () => {
+  const target = parseTarget('r.io/models/x');
+  assert.equal(parseRepository('models/y', target), 'models/y');
+  assert.equal(parseRepository('r.io/models/y', target), 'models/y');
+  for (const bad of ['', 'models/y:v1', 'Models/y', '../y', 'other.io:5000/y', 'y@sha256:a', 'y?from=z'])
+    assert.throws(() => parseRepository(bad, target), { code: 'usage' }, bad);
+  assert.throws(() => parseRepository('models/y', parseTarget('oci:out')), { code: 'usage' });
 });
