@@ -13,8 +13,8 @@ export type {
   ShardResult,
   Totals,
 } from './publish/events.ts';
-export type { PushOptions } from './publish/options.ts';
-export { finalizePush, type PushPlan, planPush, push } from './publish/push.ts';
+export type { PushOptions, ShardOptions } from './publish/options.ts';
+export { finalizePush, type PushPlan, planPush, push, pushShard } from './publish/push.ts';
 export type { RemovedState } from './publish/remove-stored.ts';
 export { listStates, removeStates, type StatesOptions } from './publish/states.ts';
 export type { StoredState } from './publish/stored-state.ts';

@@ -1,6 +1,6 @@
 import { asBoxcarError, BoxcarError, printable } from '../errors.ts';
-import type { PublishEvent, PublishResult } from '../publish/events.ts';
-import { finalizePush, type PushPlan, planPush, push } from '../publish/push.ts';
+import type { PublishEvent, PublishResult, ShardResult } from '../publish/events.ts';
+import { finalizePush, type PushPlan, planPush, push, pushShard } from '../publish/push.ts';
 import type { CommandName, PushCommandOptions } from './push-command.ts';
 import { plainJson } from './reporters/plain-text.ts';
 import { renderPlan } from './reporters/plan.ts';
@@ -33,7 +33,7 @@ export async function runPublish(
       stdout.write(planText(await planPush(asked), json));
       return 0;
     }
-    const result = await (name === 'push' ? push(asked) : finalizePush(asked));
+    const result = await run(name, asked);
     reporter.close();
     await writeResult(result, { json, style: styleFor(style, stderr, env), stdout, env, reporter });
     return 0;
@@ -49,6 +49,12 @@ export async function runPublish(
     reporter?.close();
     signals.close();
   }
+}
+
+function run(name: CommandName, options: PushCommandOptions['push']): Promise<PublishResult | ShardResult> {
+  const { shard } = options;
+  if (name === 'finalize') return finalizePush(options);
+  return shard === undefined ? push(options) : pushShard({ ...options, shard });
 }
 
 function planText(plan: PushPlan, json: boolean): string {

@@ -2,12 +2,12 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { BoxcarError } from '../errors.ts';
 import { splitPatterns } from '../formats/selection.ts';
 import { weightFormats } from '../formats/weights.ts';
-import type { PushOptions } from '../publish/options.ts';
+import type { PushOptions, ShardOptions } from '../publish/options.ts';
 import { dialectNames } from '../registry/dialects.ts';
 
 /** What the options of `boxcar push` come to, beside what the library is asked. */
 export interface PushCommandOptions {
-  push: PushOptions;
+  push: PushOptions & Partial<ShardOptions>;
   dryRun: boolean;
   json: boolean;
   logStyle: 'auto' | 'tty' | 'text' | 'azure' | 'github' | 'json';

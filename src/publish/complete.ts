@@ -36,6 +36,8 @@ const againMs = 250;
 export interface ShardRecords {
   store: StateStore;
   identity: StateIdentity;
+  /** In how many parts the layers were divided, where that is known: needed where tags are not listed. */
+  count?: number;
 }
 
 /** What the shards have recorded. */
@@ -173,12 +175,12 @@ function undone(layers: LayerPlan[], shards: Collected['shards']): string[] {
 }
 
 async function collect(
-  { plan, target, tags: [tag], shard, emit }: Publish,
-  { store, identity }: ShardRecords,
+  { plan, target, tags: [tag], emit }: Publish,
+  { store, identity, count }: ShardRecords,
   signal: AbortSignal,
 ): Promise<Collected> {
   const collected: Collected = { known: new KnownLayers(), tags: [], shards: [] };
-  const own = await stateTagsFor(store, tag, shard, signal);
+  const own = await stateTagsFor(store, tag, count, signal);
   if (!own)
     throw new BoxcarError(`the registry does not list the tags of ${store.name}`, {
       code: 'registry-failed',
@@ -223,17 +225,14 @@ function whyNot(found: KeptState | StateFault): string {
 async function stateTagsFor(
   store: StateStore,
   tag: string,
-  shard: Shard | undefined,
+  count: number | undefined,
   signal: AbortSignal,
 ): Promise<StateTag[] | undefined> {
   const listed = await store.tags(signal);
   if (listed) return stateTagsOf(listed, tag);
-  if (!shard) return undefined;
+  if (count === undefined) return undefined;
   const asking = pLimit(8);
-  const shards = Array.from({ length: shard?.count ?? 0 }, (_, index) => ({
-    index,
-    count: shard?.count ?? 0,
-  }));
+  const shards = Array.from({ length: count }, (_, index) => ({ index, count }));
   const found = await Promise.all(
     shards.map((each) =>
       asking(async () => {

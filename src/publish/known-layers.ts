@@ -55,6 +55,11 @@ export class KnownLayers {
     return this.#candidates.get(keyOfPlan(layer)) ?? [];
   }
 
+  /** Whether the file's content is published already, in a layer that cannot be this one. */
+  isElsewhere({ contentId }: LayerPlan): boolean {
+    return this.#contents.has(contentId);
+  }
+
   /** Why a layer that is not known must be transferred. */
   whyNot({ path, name, contentId }: LayerPlan): string {
     const same = this.#files.get(JSON.stringify([path, contentId]));

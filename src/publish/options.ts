@@ -61,10 +61,6 @@ export interface PushOptions {
   mountFrom?: string[] | undefined;
   /** Ask for every blob of an image that is there already. */
   check?: boolean | undefined;
-  /** Bring one part of the layers only: `3/8`, from 1 to 8; `0/8` is `8/8`. Keeps its progress in the registry. */
-  shard?: string | undefined;
-  /** With `shard`: whoever finds that all are done tags the image. */
-  finalizeLast?: boolean | undefined;
   /** Attempts in a row without progress, 0 to 1000. Default 10. */
   hfMaxRetries?: number | undefined;
   ociMaxRetries?: number | undefined;
@@ -85,6 +81,14 @@ export interface PushOptions {
   /** Ends the push cleanly, with everything saved. */
   signal?: AbortSignal | undefined;
   onEvent?: PublishListener | undefined;
+}
+
+/** What a part of a push is asked to do. Its progress is kept in the registry, where the other parts find it. */
+export interface ShardOptions extends PushOptions {
+  /** Bring one part of the layers only: `3/8`, from 1 to 8; `0/8` is `8/8`. */
+  shard: string;
+  /** Tag the image if all parts are done. */
+  finalizeLast?: boolean | undefined;
 }
 
 /** What is needed to speak to a target. */
@@ -152,7 +156,7 @@ export function checkTarget(options: Omit<PushOptions, 'model'>): CheckedTarget 
 }
 
 /** @throws BoxcarError `usage` that names the option at fault; nothing has been done then. */
-export function checkOptions(options: PushOptions): CheckedOptions {
+export function checkOptions(options: PushOptions | ShardOptions): CheckedOptions {
   const { target, env, ...spoken } = checkTarget(options);
   const reference = parseModelReference(options.model);
   const workers = within('workers', options.workers ?? 4, 1, 32);
@@ -213,7 +217,7 @@ function checkRevision(revision: string | undefined): string | undefined {
 
 /** Where progress is kept, and how much of the plan is brought: what goes together and what does not. */
 function checkState(
-  { state = 'file', stateFile, shard: part, finalizeLast = false }: PushOptions,
+  { state = 'file', stateFile, shard: part, finalizeLast = false }: PushOptions & Partial<ShardOptions>,
   target: TargetReference,
 ): Pick<CheckedOptions, 'state' | 'shard' | 'finalizeLast'> {
   const shard = part === undefined ? undefined : parseShard(part);

@@ -6,7 +6,7 @@ import type { Digest } from '../oci/digest.ts';
 import { type BringOptions, bringLayers, reusedLayer } from './bring-layers.ts';
 import { commitImage, tagExisting } from './commit.ts';
 import { completeImage, forgetShards, incomplete, type ShardRecords } from './complete.ts';
-import { type PublishListener, type PublishResult, type ShardResult, warning } from './events.ts';
+import { info, type PublishListener, type PublishResult, type ShardResult, warning } from './events.ts';
 import { KnownLayers } from './known-layers.ts';
 import { isWhole, missingLayers, type PresentImage, presentImage, tagTaken } from './present-image.ts';
 import type { Progress } from './progress.ts';
@@ -35,14 +35,16 @@ export interface Publish {
   openProgress: () => Promise<Progress | undefined>;
   /** Finds layers in images that are published already. `taken`: whether there is one under the image's own tag. */
   findKnown: (layers: LayerPlan[], known: KnownLayers, taken: boolean, signal: AbortSignal) => Promise<void>;
-  /** Where this process brings a part of the layers only. */
-  shard?: ShardJob | undefined;
   emit: PublishListener;
   signal?: AbortSignal | undefined;
 }
 
+/** Files that were only moved, told one by one. */
+const mostTold = 10;
+
 /** A part of a publish. */
-export interface ShardJob extends Shard, ShardRecords {
+export interface ShardJob extends Shard {
+  records: ShardRecords;
   /** The layers that it brings. */
   share: LayerPlan[];
   /** Tag the image where the others are done. */
@@ -50,7 +52,9 @@ export interface ShardJob extends Shard, ShardRecords {
 }
 
 /** Brings a plan into a target and tags it; or a part of a plan, which whoever comes last tags. */
-export async function publish(job: Publish): Promise<PublishResult | ShardResult> {
+export function publish(job: Publish): Promise<PublishResult>;
+export function publish(job: Publish, shard: ShardJob): Promise<PublishResult | ShardResult>;
+export async function publish(job: Publish, shard?: ShardJob): Promise<PublishResult | ShardResult> {
   const started = performance.now();
   const stopping = new Stopping(job.signal);
   try {
@@ -61,16 +65,16 @@ export async function publish(job: Publish): Promise<PublishResult | ShardResult
       (!job.check || (await isWhole(job.plan, there, job.target, stopping.stop)))
     ) {
       // Whoever tagged it may have died before it could remove them.
-      if (job.shard) await forgetShards(job, job.shard, stopping.stop);
+      if (shard) await forgetShards(job, shard.records, stopping.stop);
       return await finishPresent(job, there, stopping.stop, started);
     }
     const progress = await job.openProgress();
     try {
-      const settlements = await settle(job, progress, there, stopping.stop);
+      const settlements = await settle(job, shard?.share ?? job.plan.layers, progress, there, stopping.stop);
       announce(job, settlements);
       if (settlements.some(({ action }) => action === 'resume' || action === 'transfer')) await job.probe();
       const layers = await bringLayers(settlements, { ...job, progress }, stopping);
-      if (job.shard) return await finishShard(job, job.shard, layers, progress, stopping, started);
+      if (shard) return await finishShard(job, shard, layers, progress, stopping, started);
       const result = await commit(job, layers, { ...job, progress }, stopping);
       await progress?.finish();
       return finish(job, result.layers, result.digest, started);
@@ -94,7 +98,7 @@ async function finishShard(
   stopping.stop.throwIfAborted();
   await progress?.record();
   if (shard.finalizeLast) {
-    const completed = await completeImage(job, shard, layers, stopping, started);
+    const completed = await completeImage(job, shard.records, layers, stopping, started);
     if (!('missing' in completed)) {
       progress?.forget();
       return completed;
@@ -141,19 +145,18 @@ export async function untakenTag(
 
 /** What is to become of the layers that this process brings. */
 export async function settle(
-  job: Pick<Publish, 'plan' | 'shard' | 'force' | 'findKnown' | 'tags'>,
+  job: Pick<Publish, 'plan' | 'force' | 'findKnown' | 'tags'>,
+  layers: LayerPlan[],
   progress: Pick<Progress, 'trusted' | 'layer'> | undefined,
   there: PresentImage | undefined,
   signal: AbortSignal,
 ): Promise<Settlement[]> {
   const {
     plan,
-    shard,
     force,
     findKnown,
     tags: [tag],
   } = job;
-  const layers = shard?.share ?? plan.layers;
   const known = new KnownLayers();
   // Everything again: nothing is known.
   if (there?.digests && force) return settleLayers(layers, undefined, known);
@@ -174,6 +177,9 @@ export async function settle(
 
 function announce({ emit, workers, target }: Publish, settlements: Settlement[]): void {
   emit({ type: 'planned', ...sumOf(settlements), workers, upload: target.uploadWords });
+  const moved = settlements.filter(({ isElsewhere }) => isElsewhere);
+  for (const { layer, why } of moved.slice(0, mostTold)) emit(info(`${layer.path}: ${why}`));
+  if (moved.length > mostTold) emit(info(`${moved.length - mostTold} more files were only moved or copied`));
 }
 
 /** Tags what is there. A registry that has lost a blob in between gets it once more. */

@@ -8,19 +8,19 @@ import type { LayerPlan } from '../layer/layer.ts';
 import type { Layout } from '../layout/layout.ts';
 import { RegistryTarget } from '../registry/registry-target.ts';
 import type { StateIdentity } from '../state/state-schema.ts';
+import type { ShardRecords } from './complete.ts';
 import { type PlannedLayer, type PublishResult, type ShardResult, warning } from './events.ts';
 import { KnownLayers } from './known-layers.ts';
 import { fileOpener, probe } from './model-source.ts';
-import { type CheckedOptions, checkOptions, type PushOptions } from './options.ts';
+import { type CheckedOptions, checkOptions, type PushOptions, type ShardOptions } from './options.ts';
 import { openHub, openProgress, openTarget, peekProgress } from './parties.ts';
 import { planSnapshot } from './plan-snapshot.ts';
 import { checkLimits } from './policy.ts';
 import { presentImage, tagTaken } from './present-image.ts';
-import { finalize, type Publish, publish, settle } from './publish.ts';
+import { finalize, type Publish, publish, type ShardJob, settle } from './publish.ts';
 import { findPublishedImages } from './published-images.ts';
 import { type Settlement, settleLayers, sumOf } from './settlement.ts';
 import { shareLayers } from './shards.ts';
-import type { StateStore } from './state-store.ts';
 import { stopped } from './stopping.ts';
 
 /** Commits in which earlier images are looked for: one request to the hub. */
@@ -53,35 +53,29 @@ export interface PushPlan {
 }
 
 /**
- * Streams a model from the hub into a registry or an image layout directory, and tags it. With `shard` it brings a part
- * of the layers, and tags only as the last of all, if at all.
+ * Streams a model from the hub into a registry or an image layout directory, and tags it.
  * @throws BoxcarError; its `code` says what kind of failure, its `hint` what to do.
  */
-export function push(options: PushOptions & { shard?: undefined }): Promise<PublishResult>;
-export function push(options: PushOptions): Promise<PublishResult | ShardResult>;
-export function push(options: PushOptions): Promise<PublishResult | ShardResult> {
-  return prepared(options, async (prepared) => {
-    const { checked, target, plan, snapshot } = prepared;
-    announce(prepared);
-    await target.connect(checked.signal ?? new AbortController().signal);
-    checkLimits(plan, target.limits, target.name);
-    return publish(jobOf(prepared, snapshot));
-  });
+export function push(options: PushOptions): Promise<PublishResult> {
+  return prepared(options, async (prepared) => publish(await jobOf(prepared)));
+}
+
+/**
+ * The same for a part of the layers, while other machines bring the rest. The image is tagged by {@link finalizePush}, or
+ * with `finalizeLast` by the last of them.
+ * @throws BoxcarError as `push` does.
+ */
+export function pushShard(options: ShardOptions): Promise<PublishResult | ShardResult> {
+  return prepared(options, async (prepared) => publish(await jobOf(prepared), shardOf(prepared)));
 }
 
 /** Checks that the shards of a push have brought every layer, and tags the image. @throws BoxcarError as `push` does. */
 export function finalizePush(options: PushOptions): Promise<PublishResult> {
-  return prepared(options, async (prepared) => {
-    const { checked, target, snapshot } = prepared;
-    announce(prepared);
-    await target.connect(checked.signal ?? new AbortController().signal);
-    const store = storeOf(target);
-    return finalize(jobOf(prepared, snapshot), { store, identity: identityOf(prepared) });
-  });
+  return prepared(options, async (prepared) => finalize(await jobOf(prepared), recordsOf(prepared)));
 }
 
 /** Resolves, asks what is there, plans, and touches nothing. @throws BoxcarError as `push` does. */
-export function planPush(options: PushOptions): Promise<PushPlan> {
+export function planPush(options: PushOptions | ShardOptions): Promise<PushPlan> {
   const impatient = ({ ociMaxRetries, stallMs, ...checked }: CheckedOptions) => ({
     ...checked,
     ociMaxRetries: Math.min(ociMaxRetries, plannersPatience),
@@ -109,7 +103,7 @@ interface Prepared {
 
 /** @param towards how the target is spoken to, where that is not as the options say. */
 async function prepared<T>(
-  options: PushOptions,
+  options: PushOptions | ShardOptions,
   work: (prepared: Prepared) => Promise<T>,
   towards = (checked: CheckedOptions) => checked,
 ): Promise<T> {
@@ -127,18 +121,14 @@ async function prepared<T>(
   }
 }
 
-function jobOf(prepared: Prepared, snapshot: Prepared['snapshot']): Publish {
-  const { checked, hub, target, plan, tags } = prepared;
-  const { workers, force, check, failFast, emit, signal, shard: part } = checked;
-  const identity = identityOf(prepared);
+/** The job, once the target has shown that it is there and can hold what is planned. */
+async function jobOf(prepared: Prepared): Promise<Publish> {
+  const { checked, hub, target, plan, snapshot, tags } = prepared;
+  const { workers, force, check, failFast, emit, signal } = checked;
   const openFile = fileOpener(hub, snapshot);
-  const shard = part && {
-    ...part,
-    share: shareLayers(plan.layers, part.count)[part.index] as LayerPlan[],
-    finalizeLast: checked.finalizeLast,
-    store: storeOf(target),
-    identity,
-  };
+  announce(prepared);
+  await target.connect(signal ?? new AbortController().signal);
+  checkLimits(plan, target.limits, target.name);
   return {
     plan,
     target,
@@ -149,12 +139,22 @@ function jobOf(prepared: Prepared, snapshot: Prepared['snapshot']): Publish {
     failFast,
     openFile,
     probe: async () => (snapshot.gated ? probe(openFile, plan, signal) : undefined),
-    openProgress: () => openProgress(checked, identity, target, tags[0]),
+    openProgress: () => openProgress(checked, identityOf(prepared), target, tags[0]),
     findKnown: knownFinder(prepared),
-    shard,
     emit,
     signal,
   };
+}
+
+function shardOf(prepared: Prepared): ShardJob {
+  const { shard = { index: 0, count: 1 }, finalizeLast } = prepared.checked;
+  const records = { ...recordsOf(prepared), count: shard.count };
+  return { ...shard, records, share: shareOf(prepared), finalizeLast };
+}
+
+/** The layers that are to be brought: all, or a shard's. */
+function shareOf({ checked: { shard }, plan }: Prepared): LayerPlan[] {
+  return shard ? (shareLayers(plan.layers, shard.count)[shard.index] ?? []) : plan.layers;
 }
 
 function knownFinder({ checked, hub, target, snapshot, tags }: Prepared): Publish['findKnown'] {
@@ -182,20 +182,26 @@ function knownFinder({ checked, hub, target, snapshot, tags }: Prepared): Publis
 /** What would become of each layer, as far as the target can be asked. */
 async function foreseen(prepared: Prepared): Promise<Settlement[]> {
   const { checked, target, plan, tags } = prepared;
-  const { emit, signal = new AbortController().signal } = checked;
-  const job = jobOf(prepared, prepared.snapshot);
+  const { emit, force, signal = new AbortController().signal } = checked;
+  const layers = shareOf(prepared);
   try {
     if (target instanceof RegistryTarget) await target.connect(signal);
     const there = await presentImage(plan, target, tags[0], signal);
-    if (there && !there.digests && !checked.force)
+    if (there && !there.digests && !force)
       emit(warning(tagTaken(target.imageRef(tags[0]), there.bytes).message));
     const progress = await peekProgress(checked, identityOf(prepared), target, tags[0]);
-    return await settle(job, progress, there, signal);
+    return await settle(
+      { plan, force, tags, findKnown: knownFinder(prepared) },
+      layers,
+      progress,
+      there,
+      signal,
+    );
   } catch (error) {
     signal.throwIfAborted();
     const { message } = asBoxcarError(error);
     emit(warning(`the target cannot be asked what is there: ${message}; planned as if nothing were`));
-    return settleLayers(job.shard?.share ?? plan.layers, undefined, new KnownLayers());
+    return settleLayers(layers, undefined, new KnownLayers());
   }
 }
 
@@ -203,8 +209,9 @@ function identityOf({ snapshot, target }: Prepared): StateIdentity {
   return { model: snapshot.model, commit: snapshot.commit, target: target.name };
 }
 
-function storeOf(target: Layout | RegistryTarget): StateStore {
-  if (target instanceof RegistryTarget) return target;
+function recordsOf(prepared: Prepared): ShardRecords {
+  const { target } = prepared;
+  if (target instanceof RegistryTarget) return { store: target, identity: identityOf(prepared) };
   throw new BoxcarError('shards need a registry, the target is a directory', {
     code: 'usage',
     side: 'local',

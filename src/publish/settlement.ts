@@ -11,6 +11,8 @@ export interface Settlement {
   /** Bytes that are still to be sent. */
   toTransfer: number;
   candidates: Candidate[];
+  /** The same content is published already, under another path: worth saying, as it is sent all the same. */
+  isElsewhere?: true;
 }
 
 /** Decides for each layer by what is known; whether it is true is seen when it is done. */
@@ -46,7 +48,8 @@ function settleLayer(
   const sent = Math.min(size, saved?.upload?.offset ?? 0);
   if (sent > 0)
     return { ...settled, action: 'resume', why: 'an earlier run has sent a part', toTransfer: size - sent };
-  return { ...settled, action: 'transfer', why: known.whyNot(layer), toTransfer: size };
+  const elsewhere = known.isElsewhere(layer) ? { isElsewhere: true as const } : {};
+  return { ...settled, ...elsewhere, action: 'transfer', why: known.whyNot(layer), toTransfer: size };
 }
 
 /** As it is told. */

@@ -116,7 +116,8 @@ export async function deleteState(
   digest: Digest,
   signal: AbortSignal,
 ): Promise<boolean> {
-  if (await store.deleteManifest(digest, signal)) return true;
+  await store.deleteManifest(digest, signal);
+  if (!(await store.manifest(tag, signal))) return true;
   if (!(await store.deleteManifest(tag, signal))) return false;
   await store.deleteManifest(digest, signal);
   return true;

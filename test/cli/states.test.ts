@@ -8,7 +8,7 @@ import { listStates, removeStates } from '../../src/index.ts';
 import { startFakeRegistry } from '../support/fake-registry.ts';
 import { type Hub, startHub } from '../support/hub.ts';
 import { headOf, oneCommit } from '../support/models.ts';
-import { describeEachRegistry, type Registry, startRegistry } from '../support/registries.ts';
+import { describeEachRegistry, kindsInShort, type Registry, startRegistry } from '../support/registries.ts';
 import { inspectRegistry } from '../support/registry-storage.ts';
 import { type RunningProgram, runBoxcar, startBoxcar } from '../support/run.ts';
 import { tempDir } from '../support/temp-dir.ts';
@@ -41,86 +41,90 @@ async function stopped(hub: Hub, target: string, home: string, ...extra: string[
 const stateFiles = (home: string) =>
   readdirSync(join(home, '.local/state/boxcar')).filter((name) => name.endsWith('.json'));
 
-describeEachRegistry('status, abort and prune', (kind) => {
-  let hub: Hub;
-  let registry: Registry;
-  before(async () => {
-    hub = await startHub({ models: [model], bytesPerSecond: 3_000_000 });
-    registry = await startRegistry({ kind });
-  });
-  after(() => Promise.all([hub.close(), registry.stop()]));
-
-  /** Uploads that have bytes: of one that is cancelled an empty folder stays. */
-  const open = (name: string) =>
-    inspectRegistry(registry)
-      .uploads(name)
-      .filter((id) =>
-        existsSync(
-          join(registry.storageDir, 'docker/registry/v2/repositories', name, '_uploads', id, 'data'),
-        ),
-      );
-
-  // What is asked of the registry is the same for both.
-  for (const where of kind === 'distribution-3' ? (['file', 'registry'] as const) : (['registry'] as const))
-    test(`a state in a ${where}: told, and given up`, async (t) => {
-      const home = tempDir(t);
-      const name = `left-${where}`;
-      const repository = `${registry.host}/${name}`;
-      await stopped(hub, repository, home, '--state', where);
-      const uploads = () => open(name);
-      assert.equal(uploads().length, 1);
-      const [session = ''] = uploads();
-
-      const status = await runBoxcar(['status', repository], { home });
-      assert.equal(status.code, 0, status.stderr);
-      assert.match(status.stdout, /config\.json +done/);
-      assert.match(status.stdout, /a\.safetensors +\d+ % \(\d+\/30 MB\), session \d+ s old/);
-      const what = `${repository}:${tag}`;
-      const env = { HOME: home };
-      const json = statusJson(await listStates({ what, env }), Date.now());
-      const [state] = JSON.parse(json).states;
-      assert.equal(state.kind, where);
-      for (const shown of [status.stdout, json, status.stderr])
-        assert.doesNotMatch(shown, new RegExp(`${session}|_state|/blobs/`));
-
-      assert.deepEqual(await removeStates({ what, env, olderThanMs: 3_600_000 }), []);
-      const listed = await runBoxcar(['prune', repository, '--older-than', '0m'], { home });
-      assert.match(listed.stdout, /a\.safetensors[\s\S]*prune --yes removes these/);
-      assert.equal(uploads().length, 1);
-
-      const aborted = await runBoxcar(['abort', repository], { home });
-      assert.equal(aborted.code, 0, aborted.stderr);
-      assert.match(aborted.stdout, /^removed .*, cancelled 1 upload session\n$/);
-      assert.deepEqual(uploads(), []);
-      if (where === 'file') assert.deepEqual(readdirSync(join(home, '.local/state/boxcar')), []);
-      else assert.equal(await inspectRegistry(registry).manifest(name, `${tag}.partial`), undefined);
-      const again = await runBoxcar(['abort', repository], { home });
-      assert.deepEqual([again.code, again.stdout], [0, 'there is nothing to remove\n']);
+describeEachRegistry(
+  'status, abort and prune',
+  (kind) => {
+    let hub: Hub;
+    let registry: Registry;
+    before(async () => {
+      hub = await startHub({ models: [model], bytesPerSecond: 3_000_000 });
+      registry = await startRegistry({ kind });
     });
+    after(() => Promise.all([hub.close(), registry.stop()]));
 
-  test('a shard that is stopped has recorded what it has; abort of one tag leaves the other', async (t) => {
-    const home = tempDir(t);
-    const repository = `${registry.host}/tags`;
-    await stopped(hub, `${repository}:one`, home, '--shard', '1/1');
-    await stopped(hub, `${repository}:two`, home, '--state', 'registry');
-    const tags = () =>
-      Promise.all(
-        ['one.partial-0-1', 'two.partial'].map(
-          async (each) => (await inspectRegistry(registry).manifest('tags', each)) !== undefined,
-        ),
-      );
-    assert.deepEqual(await tags(), [true, true]);
-    const [stored] = await listStates({ what: `${repository}:one`, env: { HOME: home } });
-    assert.match(stored?.name ?? '', /one\.partial-0-1$/);
-    assert.ok(Object.values(stored?.state.layers ?? {}).some(({ upload }) => (upload?.offset ?? 0) > 0));
-    const aborted = await runBoxcar(['abort', `${repository}:one`], { home });
-    assert.equal(aborted.code, 0, aborted.stderr);
-    assert.deepEqual(await tags(), [false, true]);
-    assert.equal((await runBoxcar(['prune', repository, '--older-than', '0m', '--yes'], { home })).code, 0);
-    assert.deepEqual(await tags(), [false, false]);
-    assert.deepEqual(open('tags'), []);
-  });
-});
+    /** Uploads that have bytes: of one that is cancelled an empty folder stays. */
+    const open = (name: string) =>
+      inspectRegistry(registry)
+        .uploads(name)
+        .filter((id) =>
+          existsSync(
+            join(registry.storageDir, 'docker/registry/v2/repositories', name, '_uploads', id, 'data'),
+          ),
+        );
+
+    // What is asked of the registry is the same for both.
+    for (const where of kind === 'distribution-3' ? (['file', 'registry'] as const) : (['registry'] as const))
+      test(`a state in a ${where}: told, and given up`, async (t) => {
+        const home = tempDir(t);
+        const name = `left-${where}`;
+        const repository = `${registry.host}/${name}`;
+        await stopped(hub, repository, home, '--state', where);
+        const uploads = () => open(name);
+        assert.equal(uploads().length, 1);
+        const [session = ''] = uploads();
+
+        const status = await runBoxcar(['status', repository], { home });
+        assert.equal(status.code, 0, status.stderr);
+        assert.match(status.stdout, /config\.json +done/);
+        assert.match(status.stdout, /a\.safetensors +\d+ % \(\d+\/30 MB\), session \d+ s old/);
+        const what = `${repository}:${tag}`;
+        const env = { HOME: home };
+        const json = statusJson(await listStates({ what, env }), Date.now());
+        const [state] = JSON.parse(json).states;
+        assert.equal(state.kind, where);
+        for (const shown of [status.stdout, json, status.stderr])
+          assert.doesNotMatch(shown, new RegExp(`${session}|_state|/blobs/`));
+
+        assert.deepEqual(await removeStates({ what, env, olderThanMs: 3_600_000 }), []);
+        const listed = await runBoxcar(['prune', repository, '--older-than', '0m'], { home });
+        assert.match(listed.stdout, /a\.safetensors[\s\S]*prune --yes removes these/);
+        assert.equal(uploads().length, 1);
+
+        const aborted = await runBoxcar(['abort', repository], { home });
+        assert.equal(aborted.code, 0, aborted.stderr);
+        assert.match(aborted.stdout, /^removed .*, cancelled 1 upload session\n$/);
+        assert.deepEqual(uploads(), []);
+        if (where === 'file') assert.deepEqual(readdirSync(join(home, '.local/state/boxcar')), []);
+        else assert.equal(await inspectRegistry(registry).manifest(name, `${tag}.partial`), undefined);
+        const again = await runBoxcar(['abort', repository], { home });
+        assert.deepEqual([again.code, again.stdout], [0, 'there is nothing to remove\n']);
+      });
+
+    test('a shard that is stopped has recorded what it has; abort of one tag leaves the other', async (t) => {
+      const home = tempDir(t);
+      const repository = `${registry.host}/tags`;
+      await stopped(hub, `${repository}:one`, home, '--shard', '1/1');
+      await stopped(hub, `${repository}:two`, home, '--state', 'registry');
+      const tags = () =>
+        Promise.all(
+          ['one.partial-0-1', 'two.partial'].map(
+            async (each) => (await inspectRegistry(registry).manifest('tags', each)) !== undefined,
+          ),
+        );
+      assert.deepEqual(await tags(), [true, true]);
+      const [stored] = await listStates({ what: `${repository}:one`, env: { HOME: home } });
+      assert.match(stored?.name ?? '', /one\.partial-0-1$/);
+      assert.ok(Object.values(stored?.state.layers ?? {}).some(({ upload }) => (upload?.offset ?? 0) > 0));
+      const aborted = await runBoxcar(['abort', `${repository}:one`], { home });
+      assert.equal(aborted.code, 0, aborted.stderr);
+      assert.deepEqual(await tags(), [false, true]);
+      assert.equal((await runBoxcar(['prune', repository, '--older-than', '0m', '--yes'], { home })).code, 0);
+      assert.deepEqual(await tags(), [false, false]);
+      assert.deepEqual(open('tags'), []);
+    });
+  },
+  kindsInShort,
+);
 
 describe('states of files', () => {
   test('one that a process is using stays, and that is said', async (t) => {

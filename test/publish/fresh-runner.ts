@@ -15,6 +15,7 @@ export interface Fresh {
   mounted: string[];
   transferred: string[];
   warnings: string[];
+  infos: string[];
   /** Why each transferred layer was planned so. */
   why: Record<string, string>;
   hubRequests: HubRequest[];
@@ -67,6 +68,7 @@ export async function freshPush(
     mounted: by('mounted'),
     transferred: by('transferred', 'resumed'),
     warnings: warningsOf(events),
+    infos: noticesOf(events, 'info'),
     why: Object.fromEntries(
       events
         .flatMap((event) => (event.type === 'planned' ? event.layers : []))
@@ -80,9 +82,11 @@ export async function freshPush(
 }
 
 export function warningsOf(events: PublishEvent[]): string[] {
-  return events.flatMap((event) =>
-    event.type === 'notice' && event.level === 'warning' ? [event.message] : [],
-  );
+  return noticesOf(events, 'warning');
+}
+
+function noticesOf(events: PublishEvent[], level: 'info' | 'warning'): string[] {
+  return events.flatMap((event) => (event.type === 'notice' && event.level === level ? [event.message] : []));
 }
 
 /** How often something was asked for: `GET tags/list`, `HEAD blobs`. */

@@ -72,7 +72,6 @@ export async function startInterrupted(
         if (event.type === 'notice' && event.level === 'warning') warnings.push(event.message);
       },
       ...options,
-      shard: undefined,
     });
   return {
     hub,

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
 import { stateArtifact } from '../../src/formats/state-artifact.ts';
-import { push } from '../../src/index.ts';
+import { push, pushShard } from '../../src/index.ts';
 import { startHub } from '../support/hub.ts';
 import { tinyModel } from '../support/models.ts';
 import { describeEachRegistry, startRegistry } from '../support/registries.ts';
@@ -16,7 +16,7 @@ describeEachRegistry('a state is no image', (kind) => {
     const registry = await startRegistry({ kind });
     t.after(() => Promise.all([hub.close(), registry.stop()]));
     const options = { model: 'acme/tiny', env: { HOME: tempDir(t), HF_ENDPOINT: hub.url }, backoffMs: 1 };
-    const shard = await push({ ...options, target: `${registry.host}/x:v1`, shard: '1/1' });
+    const shard = await pushShard({ ...options, target: `${registry.host}/x:v1`, shard: '1/1' });
     assert.equal('shard' in shard && shard.shard, '1/1');
     const tag = 'v1.partial-0-1';
     const manifest = await inspectRegistry(registry).manifest('x', tag);

@@ -86,6 +86,7 @@ describeEachRegistry('a new commit', (kind) => {
       renamed.why['vocab/merges.txt'] ?? '',
       /^the same content as merges\.txt in :[0-9a-f]{12}, under/,
     );
+    assert.match(renamed.infos.join(), /^vocab\/merges\.txt: the same content as merges\.txt/);
     const changed = await freshPush(parties, at(begin), 'why-not', {});
     assert.equal(changed.why['config.json'], 'not published before');
     const third = await freshPush(parties, at(commits[2] as string), 'why-not');

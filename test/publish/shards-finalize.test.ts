@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { type BoxcarError, finalizePush, type PushOptions, push } from '../../src/index.ts';
+import { type BoxcarError, finalizePush, type PushOptions, push, pushShard } from '../../src/index.ts';
 import { type Dialect, type FakeRegistry, startFakeRegistry } from '../support/fake-registry.ts';
 import { type Hub, startHub } from '../support/hub.ts';
 import { tinyModel } from '../support/models.ts';
@@ -57,13 +57,13 @@ describe('finalize', () => {
     const nothing = await failure(finalizePush(options));
     assert.deepEqual([nothing.exitCode, tags()], [7, []]);
     assert.match(nothing.hint ?? '', /no shard has recorded anything/);
-    const first = await push({ ...options, shard: '1/3' });
+    const first = await pushShard({ ...options, shard: '1/3' });
     assert.equal('shard' in first && first.shard, '1/3');
     const early = await failure(finalizePush(options));
     assert.equal(early.exitCode, 7);
     assert.match(early.hint ?? '', /shard 3\/3 has recorded nothing, shard 2\/3 has recorded nothing;/);
-    await push({ ...options, shard: '2/3' });
-    await push({ ...options, shard: '0/3' });
+    await pushShard({ ...options, shard: '2/3' });
+    await pushShard({ ...options, shard: '0/3' });
     assert.deepEqual(tags(), ['v1.partial-0-3', 'v1.partial-1-3', 'v1.partial-2-3']);
     const result = await finalizePush(options);
     assert.equal(result.manifestDigest, digest);
@@ -71,7 +71,7 @@ describe('finalize', () => {
     assert.deepEqual(tags(), ['v1']);
     // Again, and a shard again: nothing to do.
     assert.equal((await finalizePush(options)).manifestDigest, digest);
-    const again = await push({ ...options, shard: '1/3' });
+    const again = await pushShard({ ...options, shard: '1/3' });
     assert.ok('manifestDigest' in again && again.totals.bytesSent === 0);
     assert.deepEqual(tags(), ['v1']);
   });
@@ -84,10 +84,10 @@ describe('finalize', () => {
         times: Infinity,
         action: { kind: 'answer', status: 500 },
       });
-      for (const shard of ['1/2', '2/2']) await push({ ...options, shard, finalizeLast: true });
+      for (const shard of ['1/2', '2/2']) await pushShard({ ...options, shard, finalizeLast: true });
       assert.equal(tags().length, 3);
       registry.faults.length = 0;
-      await (next === 'shard' ? push({ ...options, shard: '2/2' }) : finalizePush(options));
+      await (next === 'shard' ? pushShard({ ...options, shard: '2/2' }) : finalizePush(options));
       assert.deepEqual(tags(), ['v1']);
     }
   });
@@ -100,8 +100,8 @@ describe('finalize', () => {
   for (const [what, changes] of others)
     test(`shards with ${what}: exit 7, no image`, async (t) => {
       const { options, tags, warnings } = await start(t);
-      await push({ ...options, shard: '1/2' });
-      await push({ ...options, ...changes, shard: '2/2' });
+      await pushShard({ ...options, shard: '1/2' });
+      await pushShard({ ...options, ...changes, shard: '2/2' });
       const error = await failure(finalizePush(options));
       assert.equal(error.exitCode, 7);
       assert.match(error.hint ?? '', /shard 2\/2 has/);
@@ -111,7 +111,7 @@ describe('finalize', () => {
 
   test('a layer that was collected meanwhile is missing', async (t) => {
     const { options, registry } = await start(t);
-    for (const shard of ['1/2', '2/2']) await push({ ...options, shard });
+    for (const shard of ['1/2', '2/2']) await pushShard({ ...options, shard });
     const large = [...registry.blobs].find(([, bytes]) => bytes.length > 2_000_000)?.[0] ?? '';
     registry.forget('acme/x', large);
     const error = await failure(finalizePush(options));
@@ -121,14 +121,14 @@ describe('finalize', () => {
 
   test('an image that somebody else has tagged meanwhile is not moved', async (t) => {
     const { options, registry, tags } = await start(t);
-    await push({ ...options, shard: '1/2' });
+    await pushShard({ ...options, shard: '1/2' });
     await push({ ...options, revision: 'v1.0', target: `${registry.host}/acme/x:other` });
     const other = registry.manifests.get('acme/x:other') ?? assert.fail();
     let looks = 0;
     // Tagged between the first look at the tag and the commit.
     const emit = options.onEvent;
     const error = await failure(
-      push({
+      pushShard({
         ...options,
         shard: '2/2',
         finalizeLast: true,
@@ -149,7 +149,7 @@ describe('shards', () => {
     const { options, tags } = await start(t);
     const results = [];
     for (let i = 1; i <= 12; i++)
-      results.push(await push({ ...options, shard: `${i}/12`, finalizeLast: true }));
+      results.push(await pushShard({ ...options, shard: `${i}/12`, finalizeLast: true }));
     const last = results.at(-1);
     assert.ok(last && 'manifestDigest' in last && last.manifestDigest === digest);
     assert.deepEqual(tags(), ['v1']);
@@ -163,8 +163,8 @@ describe('shards', () => {
   ] as [string, Partial<Dialect>][])
     test(`${what}, the last tags the image`, async (t) => {
       const { options, tags, registry } = await start(t, changes);
-      for (const shard of ['1/3', '2/3']) await push({ ...options, shard, finalizeLast: true });
-      const result = await push({ ...options, shard: '3/3', finalizeLast: true });
+      for (const shard of ['1/3', '2/3']) await pushShard({ ...options, shard, finalizeLast: true });
+      const result = await pushShard({ ...options, shard: '3/3', finalizeLast: true });
       assert.ok('manifestDigest' in result && result.manifestDigest === digest);
       const sent = registry.requests.filter(
         ({ method, requestBytes }) => method === 'PATCH' && requestBytes > 100_000,
@@ -176,7 +176,9 @@ describe('shards', () => {
   test('the same shard twice, and two last ones, at the same time', async (t) => {
     const { options, tags } = await start(t);
     const shards = ['1/2', '1/2', '2/2', '2/2'];
-    const results = await Promise.all(shards.map((shard) => push({ ...options, shard, finalizeLast: true })));
+    const results = await Promise.all(
+      shards.map((shard) => pushShard({ ...options, shard, finalizeLast: true })),
+    );
     const done = results.filter((result) => 'manifestDigest' in result);
     assert.ok(done.length >= 1);
     for (const result of done) assert.equal(result.manifestDigest, digest);
@@ -197,7 +199,7 @@ describe('shards', () => {
         times: Infinity,
         action: { kind: 'answer', status },
       });
-      const error = await failure(push({ ...options, shard: '1/2' }));
+      const error = await failure(pushShard({ ...options, shard: '1/2' }));
       assert.equal(error.exitCode, exitCode);
       assert.ok(registry.bytesSent() < 2000, `sent ${registry.bytesSent()}`);
     });
@@ -210,7 +212,7 @@ describe('shards', () => {
       times: Infinity,
       action: { kind: 'answer', status: 405 },
     });
-    assert.equal((await failure(push({ ...options, shard: '1/2' }))).exitCode, 6);
+    assert.equal((await failure(pushShard({ ...options, shard: '1/2' }))).exitCode, 6);
   });
 
   test('with --continue-on-error what the others have brought is recorded', async (t) => {
@@ -220,13 +222,13 @@ describe('shards', () => {
       times: Infinity,
       action: { kind: 'status', status: 500 },
     });
-    const error = await failure(push({ ...options, shard: '1/1', failFast: false, finalizeLast: true }));
+    const error = await failure(pushShard({ ...options, shard: '1/1', failFast: false, finalizeLast: true }));
     assert.equal(error.exitCode, 7);
     const left = await failure(finalizePush(options));
     assert.match(left.hint ?? '', /shard 1\/1 has brought 8 of 9/);
     hub.faults.length = 0;
     const before = registry.bytesSent();
-    const result = await push({ ...options, shard: '1/1', finalizeLast: true });
+    const result = await pushShard({ ...options, shard: '1/1', finalizeLast: true });
     assert.ok('manifestDigest' in result && result.manifestDigest === digest);
     assert.ok(registry.bytesSent() - before < 20_000);
   });

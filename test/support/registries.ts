@@ -163,6 +163,10 @@ function missing(kind: RegistryKind): string {
   return `no ${kind} on this machine; to run it: ${installHints[kind]}`;
 }
 
+/** What is the same on every kind of registry is run on the newest alone, but for the long run. */
+export const kindsInShort: readonly RegistryKind[] =
+  process.env.BOXCAR_TEST_LONG === '1' ? registryKinds : ['distribution-3'];
+
 /**
  * One suite for every kind of registry. A kind that is not installed is skipped, saying how to get it; with
  * BOXCAR_TEST_REGISTRIES=required (CI) it fails instead.
