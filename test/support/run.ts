@@ -110,7 +110,8 @@ export function startScript(script: string, args: string[], options: RunOptions 
 }
 
 function environment(home: string): Record<string, string> {
-  const kept = ['PATH', 'NODE_V8_COVERAGE', 'SYSTEMROOT'].flatMap((name) => {
+  // What was compiled for one process is not compiled for hundreds of others.
+  const kept = ['PATH', 'NODE_COMPILE_CACHE', 'NODE_V8_COVERAGE', 'SYSTEMROOT'].flatMap((name) => {
     const value = process.env[name];
     return value === undefined ? [] : [[name, value]];
   });
