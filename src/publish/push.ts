@@ -69,8 +69,12 @@ export function pushShard(options: ShardOptions): Promise<PublishResult | ShardR
   return prepared(options, async (prepared) => publish(await jobOf(prepared), shardOf(prepared)));
 }
 
-/** Checks that the shards of a push have brought every layer, and tags the image. @throws BoxcarError as `push` does. */
-export function finalizePush(options: PushOptions): Promise<PublishResult> {
+/**
+ * Checks that the shards of a push have brought every layer, and tags the image. Where the registry does not list its
+ * tags, any `shard` of theirs says how many there are.
+ * @throws BoxcarError as `push` does.
+ */
+export function finalizePush(options: PushOptions | ShardOptions): Promise<PublishResult> {
   return prepared(options, async (prepared) => finalize(await jobOf(prepared), recordsOf(prepared)));
 }
 
@@ -148,8 +152,7 @@ async function jobOf(prepared: Prepared): Promise<Publish> {
 
 function shardOf(prepared: Prepared): ShardJob {
   const { shard = { index: 0, count: 1 }, finalizeLast } = prepared.checked;
-  const records = { ...recordsOf(prepared), count: shard.count };
-  return { ...shard, records, share: shareOf(prepared), finalizeLast };
+  return { ...shard, records: recordsOf(prepared), share: shareOf(prepared), finalizeLast };
 }
 
 /** The layers that are to be brought: all, or a shard's. */
@@ -210,8 +213,10 @@ function identityOf({ snapshot, target }: Prepared): StateIdentity {
 }
 
 function recordsOf(prepared: Prepared): ShardRecords {
-  const { target } = prepared;
-  if (target instanceof RegistryTarget) return { store: target, identity: identityOf(prepared) };
+  const { target, checked } = prepared;
+  const count = checked.shard?.count;
+  if (target instanceof RegistryTarget)
+    return { store: target, identity: identityOf(prepared), ...(count === undefined ? {} : { count }) };
   throw new BoxcarError('shards need a registry, the target is a directory', {
     code: 'usage',
     side: 'local',

@@ -173,6 +173,16 @@ describe('shards', () => {
       if (changes.deletes !== 'refused') assert.deepEqual(tags(), ['v1']);
     });
 
+  test('without tags/list, finalize must be told how many shards there are', async (t) => {
+    const { options, tags } = await start(t, { tagsList: 'refused' });
+    for (const shard of ['1/2', '2/2']) await pushShard({ ...options, shard });
+    const error = await failure(finalizePush(options));
+    assert.match(error.hint ?? '', /--shard 1\/N/);
+    assert.ok(!tags().includes('v1'));
+    assert.equal((await finalizePush({ ...options, shard: '1/2' })).manifestDigest, digest);
+    assert.deepEqual(tags(), ['v1']);
+  });
+
   test('the same shard twice, and two last ones, at the same time', async (t) => {
     const { options, tags } = await start(t);
     const shards = ['1/2', '1/2', '2/2', '2/2'];
