@@ -14,8 +14,8 @@ export type {
   Totals,
 } from './publish/events.ts';
 export type { PushOptions, ShardOptions } from './publish/options.ts';
+export type { RemovedState } from './publish/progress/remove-stored.ts';
+export { listStates, removeStates, type StatesOptions } from './publish/progress/states.ts';
+export type { StoredState } from './publish/progress/stored-state.ts';
 export { finalizePush, type PushPlan, planPush, push, pushShard } from './publish/push.ts';
-export type { RemovedState } from './publish/remove-stored.ts';
-export { listStates, removeStates, type StatesOptions } from './publish/states.ts';
-export type { StoredState } from './publish/stored-state.ts';
 export type { UploadChoice } from './registry/upload-manner.ts';

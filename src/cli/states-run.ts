@@ -1,6 +1,6 @@
 import { asBoxcarError, BoxcarError } from '../errors.ts';
-import type { RemovedState } from '../publish/remove-stored.ts';
-import { listStates, removeStates } from '../publish/states.ts';
+import type { RemovedState } from '../publish/progress/remove-stored.ts';
+import { listStates, removeStates } from '../publish/progress/states.ts';
 import { counted } from './reporters/format.ts';
 import { plain } from './reporters/plain-text.ts';
 import { createReporter } from './reporters/reporter.ts';

@@ -7,14 +7,8 @@ import type { Digest } from '../oci/digest.ts';
 import type { StateIdentity } from '../state/state-schema.ts';
 import { reusedLayer } from './bring-layers.ts';
 import { commitImage, tagExisting } from './commit.ts';
-import { Confirmation } from './confirmation.ts';
 import { type PublishResult, warning } from './events.ts';
-import { type Candidate, KnownLayers } from './known-layers.ts';
-import { presentImage, tagTaken } from './present-image.ts';
-import type { Publish } from './publish.ts';
-import { finish } from './result.ts';
-import { type Shard, shardName, shareLayers } from './shards.ts';
-import { type KeptState, readState, type StateFault, type StateStore } from './state-store.ts';
+import { type KeptState, readState, type StateFault, type StateStore } from './progress/state-store.ts';
 import {
   isRefused,
   leftWords,
@@ -23,7 +17,13 @@ import {
   type StateTag,
   stateTag,
   stateTagsOf,
-} from './state-tags.ts';
+} from './progress/state-tags.ts';
+import type { Publish } from './publish.ts';
+import { finish } from './result.ts';
+import { Confirmation } from './reuse/confirmation.ts';
+import { type Candidate, KnownLayers } from './reuse/known-layers.ts';
+import { presentImage, tagTaken } from './reuse/present-image.ts';
+import { type Shard, shardName, shareLayers } from './shards.ts';
 import type { Stopping } from './stopping.ts';
 import type { Transferred } from './transfer.ts';
 

@@ -15,10 +15,10 @@ import { defaultStatePath, StateFile } from '../state/state-file.ts';
 import type { StateIdentity } from '../state/state-schema.ts';
 import { detail, type PublishListener, retried, warning } from './events.ts';
 import type { CheckedOptions, CheckedTarget } from './options.ts';
-import type { Progress } from './progress.ts';
-import { RegistryState } from './registry-state.ts';
-import { stateKeyOf } from './state-key.ts';
-import { stateTag } from './state-tags.ts';
+import type { Progress } from './progress/progress.ts';
+import { RegistryState } from './progress/registry-state.ts';
+import { stateKeyOf } from './progress/state-key.ts';
+import { stateTag } from './progress/state-tags.ts';
 import type { Target } from './target.ts';
 import { version } from './version.ts';
 

@@ -3,7 +3,7 @@ import { type LayerPlan, layerSize, type OpenFile } from '../layer/layer.ts';
 import type { LayerState } from '../state/state-schema.ts';
 import type { LayerResult, PublishListener } from './events.ts';
 import { LayerBody } from './layer-body.ts';
-import type { Progress } from './progress.ts';
+import type { Progress } from './progress/progress.ts';
 import type { Target } from './target.ts';
 
 /** Shortest time between two progress events of a layer, in ms. */

@@ -5,7 +5,7 @@ import { renderStatus, statusJson } from '../../src/cli/reporters/status.ts';
 import { stateArtifact } from '../../src/formats/state-artifact.ts';
 import { listStates, removeStates } from '../../src/index.ts';
 import type { LayerState, PublishState } from '../../src/state/state-schema.ts';
-import { type Interrupted, layerOf, startInterrupted } from '../publish/interrupted.ts';
+import { type Interrupted, layerOf, startInterrupted } from '../publish/progress/interrupted.ts';
 import { startFakeRegistry } from '../support/fake-registry.ts';
 import { tempDir } from '../support/temp-dir.ts';
 

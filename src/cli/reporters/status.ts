@@ -1,4 +1,4 @@
-import type { StoredState } from '../../publish/stored-state.ts';
+import type { StoredState } from '../../publish/progress/stored-state.ts';
 import { width } from './column-text.ts';
 import { age, bytes, bytesOf, counted, percent } from './format.ts';
 import { plain, plainJson } from './plain-text.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { renderStatus, statusJson } from '../../../src/cli/reporters/status.ts';
-import type { StoredState } from '../../../src/publish/stored-state.ts';
+import type { StoredState } from '../../../src/publish/progress/stored-state.ts';
 import { digest, resolved, shard, size } from './story.ts';
 
 const now = Date.UTC(2026, 5, 1, 12, 0, 0);
