@@ -4,10 +4,10 @@ import { BoxcarError } from '../errors.ts';
 import { type LayerPlan, layerSize } from '../layer/layer.ts';
 import { mediaTypes } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
-import type { StateIdentity } from '../state/state-schema.ts';
 import { reusedLayer } from './bring-layers.ts';
 import { commitImage, tagExisting } from './commit.ts';
 import { type PublishResult, warning } from './events.ts';
+import type { Publish, ShardRecords } from './job.ts';
 import { type KeptState, readState, type StateFault, type StateStore } from './progress/state-store.ts';
 import {
   isRefused,
@@ -18,7 +18,6 @@ import {
   stateTag,
   stateTagsOf,
 } from './progress/state-tags.ts';
-import type { Publish } from './publish.ts';
 import { finish } from './result.ts';
 import { Confirmation } from './reuse/confirmation.ts';
 import { type Candidate, KnownLayers } from './reuse/known-layers.ts';
@@ -31,14 +30,6 @@ import type { Transferred } from './transfer.ts';
 const attempts = 4;
 /** and how long is waited between them at first, in ms. */
 const againMs = 250;
-
-/** Where the states of all shards are. */
-export interface ShardRecords {
-  store: StateStore;
-  identity: StateIdentity;
-  /** In how many parts the layers were divided, where that is known: needed where tags are not listed. */
-  count?: number;
-}
 
 /** What the shards have recorded. */
 interface Collected {

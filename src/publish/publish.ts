@@ -1,55 +1,23 @@
 import { BoxcarError } from '../errors.ts';
-import type { Plan } from '../formats/modelcar.ts';
 import type { LayerPlan } from '../layer/layer.ts';
 import { mediaTypes } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
 import { type BringOptions, bringLayers, reusedLayer } from './bring-layers.ts';
 import { commitImage, tagExisting } from './commit.ts';
-import { completeImage, forgetShards, incomplete, type ShardRecords } from './complete.ts';
-import { info, type PublishListener, type PublishResult, type ShardResult, warning } from './events.ts';
+import { completeImage, forgetShards, incomplete } from './complete.ts';
+import { info, type PublishResult, type ShardResult, warning } from './events.ts';
+import type { Publish, ShardJob, ShardRecords } from './job.ts';
 import type { Progress } from './progress/progress.ts';
 import { finish, resultOf } from './result.ts';
 import { KnownLayers } from './reuse/known-layers.ts';
 import { isWhole, missingLayers, type PresentImage, presentImage, tagTaken } from './reuse/present-image.ts';
 import { type Settlement, settleLayers, sumOf } from './reuse/settlement.ts';
-import { type Shard, shardName } from './shards.ts';
+import { shardName } from './shards.ts';
 import { Stopping } from './stopping.ts';
-import type { Target } from './target.ts';
-import type { OpenModelFile, Transferred } from './transfer.ts';
-
-export interface Publish {
-  plan: Plan;
-  target: Target;
-  /** The image's tag, then those written after it. */
-  tags: [string, ...string[]];
-  workers: number;
-  /** Move a tag that points elsewhere; where it points here already, transfer everything again. */
-  force: boolean;
-  /** Ask for every blob of an image that is there already. */
-  check: boolean;
-  /** Whether one failed layer stops the others. */
-  failFast: boolean;
-  openFile: OpenModelFile;
-  /** Whether the model's files may be read; asked when the first of them is about to be. */
-  probe: () => Promise<void>;
-  openProgress: () => Promise<Progress | undefined>;
-  /** Finds layers in images that are published already. `taken`: whether there is one under the image's own tag. */
-  findKnown: (layers: LayerPlan[], known: KnownLayers, taken: boolean, signal: AbortSignal) => Promise<void>;
-  emit: PublishListener;
-  signal?: AbortSignal | undefined;
-}
+import type { Transferred } from './transfer.ts';
 
 /** Files that were only moved, told one by one. */
 const mostTold = 10;
-
-/** A part of a publish. */
-export interface ShardJob extends Shard {
-  records: ShardRecords;
-  /** The layers that it brings. */
-  share: LayerPlan[];
-  /** Tag the image where the others are done. */
-  finalizeLast: boolean;
-}
 
 /** Brings a plan into a target and tags it; or a part of a plan, which whoever comes last tags. */
 export function publish(job: Publish): Promise<PublishResult>;

@@ -1,6 +1,6 @@
 import type { Digest } from '../oci/digest.ts';
 import type { PublishResult } from './events.ts';
-import type { Publish } from './publish.ts';
+import type { Publish } from './job.ts';
 import { totalsOf } from './totals.ts';
 import type { Transferred } from './transfer.ts';
 
