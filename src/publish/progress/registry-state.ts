@@ -52,6 +52,8 @@ export class RegistryState implements Progress {
   readonly #onStop = () => this.#endAfter(afterStopMs);
   #endTimer: NodeJS.Timeout | undefined;
   #dirty = false;
+  /** Whether an upload session was opened, or gone on with. */
+  #begun = false;
   #timer: NodeJS.Timeout | undefined;
   #dueAt = Number.POSITIVE_INFINITY;
   #restsUntil = 0;
@@ -112,7 +114,10 @@ export class RegistryState implements Progress {
     this.#state.layers[name] = layer;
     this.#dirty = true;
     if (layer.digest) this.#artifacts.hold(layer.digest, layer.size);
-    this.#schedule(layer.digest ? afterLayerMs : writeEveryMs);
+    // The first sessions are written down soon: whoever is killed before that has sent everything for nothing.
+    const soon = layer.digest !== undefined || (layer.upload !== undefined && !this.#begun);
+    this.#begun ||= layer.upload !== undefined;
+    this.#schedule(soon ? afterLayerMs : writeEveryMs);
   }
 
   flush(name: string): Promise<void> | void {
