@@ -60,7 +60,7 @@ const rules: Rule[] = [
   rule('Content-Range of another size', 'CDN, first window|small file', 'image', 'exit 9'),
   rule('a byte flipped', hub, 'image', 'exit 9'),
   rule('a byte flipped', patch, 'image', 'exit 6'),
-  rule('a byte flipped', 'PUT .*', 'exit 6'),
+  rule('a byte flipped', 'PUT .*', 'image', 'exit 6'),
   rule("gzip'd 200|Content-Range .*|short", hub, 'image', 'exit 5'),
 
   // Answers that say what they mean: whoever asks again gets another.
@@ -103,7 +103,9 @@ const rules: Rule[] = [
   rule('200, .*', 'token|GET manifest', 'image', 'exit 6'),
   rule('307 to a dead port', 'token|GET manifest', 'image', 'exit 6'),
   rule('20.|200, .*|30. .*', 'POST', 'image', 'exit 6'),
-  rule('201', 'PUT layer|PUT config', 'exit 6'),
+  // A blob that is not there although that was said: the manifest is refused, and the blob sent once more.
+  rule('201', 'PUT layer|PUT config', 'image', 'exit 6'),
+  rule('20.|200, .*|30. .*', 'HEAD config', 'image', 'exit 6'),
   rule('20.|200, .*', `${patch}|GET upload|PUT .*`, 'image', 'exit 6'),
   rule('4..|413 .*|416 .*|501|20.|200, .*|30. .*', any, 'exit 6'),
 
