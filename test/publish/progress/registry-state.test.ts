@@ -8,7 +8,12 @@ import { collectGarbage } from '../../support/collect-garbage.ts';
 import { type FaultProxy, startFaultProxy } from '../../support/fault-proxy.ts';
 import { type Hub, startHub } from '../../support/hub.ts';
 import { headOf, manyFiles, oneCommit } from '../../support/models.ts';
-import { describeEachRegistry, type Registry, startRegistry } from '../../support/registries.ts';
+import {
+  describeEachRegistry,
+  kindsInShort,
+  type Registry,
+  startRegistry,
+} from '../../support/registries.ts';
 import { inspectRegistry } from '../../support/registry-storage.ts';
 import { runBoxcar, startBoxcar } from '../../support/run.ts';
 
@@ -37,108 +42,113 @@ export async function keptState(registry: Registry, repository: string, stateTag
   return { state, held: json.layers as { digest: string; size: number }[] };
 }
 
-describeEachRegistry('state in the registry', (kind) => {
-  let hub: Hub;
-  let fast: Hub;
-  let registry: Registry;
-  let proxy: FaultProxy;
-  let undisturbed: string;
+describeEachRegistry(
+  'state in the registry',
+  (kind) => {
+    let hub: Hub;
+    let fast: Hub;
+    let registry: Registry;
+    let proxy: FaultProxy;
+    let undisturbed: string;
 
-  before(async () => {
-    hub = await startHub({ models: [model], bytesPerSecond: 2 * mb });
-    fast = await startHub({ models: [model, many] });
-    registry = await startRegistry({ kind });
-    proxy = await startFaultProxy(registry.url);
-    const { stdout } = await runBoxcar(['push', model.name, `${registry.host}/undisturbed`, '--json'], {
-      env: { HF_ENDPOINT: fast.url },
+    before(async () => {
+      hub = await startHub({ models: [model], bytesPerSecond: 2 * mb });
+      fast = await startHub({ models: [model, many] });
+      registry = await startRegistry({ kind });
+      proxy = await startFaultProxy(registry.url);
+      const { stdout } = await runBoxcar(['push', model.name, `${registry.host}/undisturbed`, '--json'], {
+        env: { HF_ENDPOINT: fast.url },
+      });
+      undisturbed = (JSON.parse(stdout) as PublishResult).manifestDigest;
     });
-    undisturbed = (JSON.parse(stdout) as PublishResult).manifestDigest;
-  });
-  after(() => Promise.all([hub.close(), fast.close(), proxy.close(), registry.stop()]));
+    after(() => Promise.all([hub.close(), fast.close(), proxy.close(), registry.stop()]));
 
-  const puts = (repository: string) =>
-    proxy.requests.filter(
-      ({ method, path }) => method === 'PUT' && path.startsWith(`/v2/${repository}/manifests/${tag}.partial`),
-    );
+    const puts = (repository: string) =>
+      proxy.requests.filter(
+        ({ method, path }) =>
+          method === 'PUT' && path.startsWith(`/v2/${repository}/manifests/${tag}.partial`),
+      );
 
-  async function elsewhere(repository: string, signal: NodeJS.Signals) {
-    const args = ['push', model.name, `${proxy.host}/${repository}`, '--state', 'registry'];
-    const first = startBoxcar([...args, '--log-style', 'json'], { env: { HF_ENDPOINT: hub.url } });
-    let running = true;
-    void first.finished.then(() => {
-      running = false;
-    });
-    // The smaller layer is finished, the others are in their middle: all of it is in the registry.
-    for (;;) {
-      assert.ok(running, `it ended before that:\n${first.stderr()}`);
-      const kept = await keptState(registry, repository, `${tag}.partial`);
-      if ((kept?.held.length ?? 0) >= 2) break;
-      await delay(20);
-    }
-    const asked = performance.now();
-    first.kill(signal);
-    const ended = await first.finished;
-    const tookMs = performance.now() - asked;
-    const writes = puts(repository).length;
-    collectGarbage(registry);
-    const kept = await keptState(registry, repository, `${tag}.partial`);
-    assert.ok(kept, 'the state is gone');
-    const second = await runBoxcar([...args, '--json'], { env: { HF_ENDPOINT: fast.url } });
-    assert.equal(second.code, 0, second.stderr);
-    const result = JSON.parse(second.stdout) as PublishResult;
-    assert.equal(result.manifestDigest, undisturbed);
-    assert.equal(await keptState(registry, repository, `${tag}.partial`), undefined);
-    const layers = Object.fromEntries(result.layers.map((layer) => [layer.path, layer]));
-    for (const done of ['a.safetensors', 'config.json']) {
-      assert.equal(layers[done]?.outcome, 'reused');
-      assert.equal(layers[done]?.bytesSent, 0);
-    }
-    const going = [layers['b.safetensors'], layers['c.safetensors']].map((layer) => layer ?? assert.fail());
-    return { ended, tookMs, writes, kept, going };
-  }
-
-  test('SIGTERM: another machine goes on at the very byte', async () => {
-    const { ended, tookMs, kept, going } = await elsewhere('terminated', 'SIGTERM');
-    assert.equal(ended.code, 143);
-    assert.ok(tookMs < 5000, `it took ${tookMs} ms`);
-    for (const { outcome, path, size, bytesSent, bytesRead } of going) {
-      const { upload } = kept.state.layers[`models/${path}`] ?? {};
-      assert.equal(outcome, 'resumed');
-      assert.ok(upload && upload.offset > 2 * mb, `${path} was at ${upload?.offset}`);
-      assert.equal(bytesSent, size - upload.offset);
-      assert.ok(bytesRead < bytesSent + 3 * mb, `read ${bytesRead}, sent ${bytesSent}`);
-    }
-  });
-
-  test('kill -9: what was finished stays; so does the rest where the registry keeps a cut upload', async () => {
-    const { ended, kept, writes, going } = await elsewhere('killed', 'SIGKILL');
-    assert.equal(ended.signal, 'SIGKILL');
-    assert.ok(writes <= 2, `written ${writes} times`);
-    for (const { outcome, path, size, bytesSent, bytesRead } of going) {
-      if (kind === 'distribution-2') {
-        assert.equal(bytesSent, size);
-        continue;
+    async function elsewhere(repository: string, signal: NodeJS.Signals) {
+      const args = ['push', model.name, `${proxy.host}/${repository}`, '--state', 'registry'];
+      const first = startBoxcar([...args, '--log-style', 'json'], { env: { HF_ENDPOINT: hub.url } });
+      let running = true;
+      void first.finished.then(() => {
+        running = false;
+      });
+      // The smaller layer is finished, the others are in their middle: all of it is in the registry.
+      for (;;) {
+        assert.ok(running, `it ended before that:\n${first.stderr()}`);
+        const kept = await keptState(registry, repository, `${tag}.partial`);
+        if ((kept?.held.length ?? 0) >= 2) break;
+        await delay(20);
       }
-      const checkpoint = kept.state.layers[`models/${path}`]?.checkpoints?.at(-1)?.offset ?? 0;
-      assert.equal(outcome, 'resumed');
-      assert.ok(checkpoint > 2 * mb, `${path} was at ${checkpoint}`);
-      assert.ok(bytesSent < size - 2 * mb, `sent ${bytesSent}`);
-      assert.ok(bytesRead <= large - checkpoint + mb, `read ${bytesRead}, hashed ${checkpoint}`);
+      const asked = performance.now();
+      first.kill(signal);
+      const ended = await first.finished;
+      const tookMs = performance.now() - asked;
+      const writes = puts(repository).length;
+      collectGarbage(registry);
+      const kept = await keptState(registry, repository, `${tag}.partial`);
+      assert.ok(kept, 'the state is gone');
+      const second = await runBoxcar([...args, '--json'], { env: { HF_ENDPOINT: fast.url } });
+      assert.equal(second.code, 0, second.stderr);
+      const result = JSON.parse(second.stdout) as PublishResult;
+      assert.equal(result.manifestDigest, undisturbed);
+      assert.equal(await keptState(registry, repository, `${tag}.partial`), undefined);
+      const layers = Object.fromEntries(result.layers.map((layer) => [layer.path, layer]));
+      for (const done of ['a.safetensors', 'config.json']) {
+        assert.equal(layers[done]?.outcome, 'reused');
+        assert.equal(layers[done]?.bytesSent, 0);
+      }
+      const going = [layers['b.safetensors'], layers['c.safetensors']].map((layer) => layer ?? assert.fail());
+      return { ended, tookMs, writes, kept, going };
     }
-  });
 
-  test('many small files are written down together', async () => {
-    const { code, stderr } = await runBoxcar(
-      ['push', many.name, `${proxy.host}/many:${tag}`, '--state', 'registry'],
-      { env: { HF_ENDPOINT: fast.url } },
-    );
-    assert.equal(code, 0, stderr);
-    assert.ok(puts('many').length <= 5, `written ${puts('many').length} times`);
-    assert.deepEqual(
-      inspectRegistry(registry)
-        .tags('many')
-        .filter((each) => each !== tag),
-      [],
-    );
-  });
-});
+    test('SIGTERM: another machine goes on at the very byte', async () => {
+      const { ended, tookMs, kept, going } = await elsewhere('terminated', 'SIGTERM');
+      assert.equal(ended.code, 143);
+      assert.ok(tookMs < 5000, `it took ${tookMs} ms`);
+      for (const { outcome, path, size, bytesSent, bytesRead } of going) {
+        const { upload } = kept.state.layers[`models/${path}`] ?? {};
+        assert.equal(outcome, 'resumed');
+        assert.ok(upload && upload.offset > 2 * mb, `${path} was at ${upload?.offset}`);
+        assert.equal(bytesSent, size - upload.offset);
+        assert.ok(bytesRead < bytesSent + 3 * mb, `read ${bytesRead}, sent ${bytesSent}`);
+      }
+    });
+
+    test('kill -9: what was finished stays; so does the rest where the registry keeps a cut upload', async () => {
+      const { ended, kept, writes, going } = await elsewhere('killed', 'SIGKILL');
+      assert.equal(ended.signal, 'SIGKILL');
+      assert.ok(writes <= 2, `written ${writes} times`);
+      for (const { outcome, path, size, bytesSent, bytesRead } of going) {
+        if (kind === 'distribution-2') {
+          assert.equal(bytesSent, size);
+          continue;
+        }
+        const checkpoint = kept.state.layers[`models/${path}`]?.checkpoints?.at(-1)?.offset ?? 0;
+        assert.equal(outcome, 'resumed');
+        assert.ok(checkpoint > 2 * mb, `${path} was at ${checkpoint}`);
+        assert.ok(bytesSent < size - 2 * mb, `sent ${bytesSent}`);
+        assert.ok(bytesRead <= large - checkpoint + mb, `read ${bytesRead}, hashed ${checkpoint}`);
+      }
+    });
+
+    test('many small files are written down together', async () => {
+      const { code, stderr } = await runBoxcar(
+        ['push', many.name, `${proxy.host}/many:${tag}`, '--state', 'registry'],
+        { env: { HF_ENDPOINT: fast.url } },
+      );
+      assert.equal(code, 0, stderr);
+      assert.ok(puts('many').length <= 5, `written ${puts('many').length} times`);
+      assert.deepEqual(
+        inspectRegistry(registry)
+          .tags('many')
+          .filter((each) => each !== tag),
+        [],
+      );
+    });
+  },
+  kindsInShort,
+);
