@@ -7,11 +7,8 @@ import type { Progress } from './progress/progress.ts';
 import { Confirmation } from './reuse/confirmation.ts';
 import type { Settlement } from './reuse/settlement.ts';
 import type { Stopping } from './stopping.ts';
-import type { Target } from './target.ts';
+import { questionsAtOnce, type Target } from './target.ts';
 import { type OpenModelFile, type Transferred, transferLayer } from './transfer.ts';
-
-/** Questions about blobs that are asked at a time. They are short, and there may be thousands. */
-const questions = 16;
 
 export interface BringOptions {
   target: Target;
@@ -37,7 +34,7 @@ export async function bringLayers(
   const results = new Map<LayerPlan, Transferred>();
   const failures: { path: string; error: BoxcarError }[] = [];
   const confirmation = new Confirmation(target, emit, stopping.kill);
-  const asking = pLimit(questions);
+  const asking = pLimit(questionsAtOnce);
   const transferring = pLimit(workers);
   const bring = async (settlement: Settlement) => {
     const { layer } = settlement;

@@ -1,4 +1,5 @@
 import { modelcarImage, type Plan } from '../formats/modelcar.ts';
+import { mediaTypes } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { PublishListener } from './events.ts';
 import type { Target } from './target.ts';
@@ -32,14 +33,14 @@ export async function commitImage(
 /** Points the further tags of an image that is there already; those that point to it stay as they are. */
 export async function tagExisting(
   target: Target,
-  manifest: { bytes: Buffer; digest: Digest; mediaType: string },
+  manifest: { bytes: Buffer; digest: Digest },
   tags: string[],
   emit: PublishListener,
   signal: AbortSignal,
 ): Promise<void> {
   for (const tag of tags) {
     const moved = (await target.manifest(tag, signal))?.digest !== manifest.digest;
-    if (moved) await target.putManifest(tag, manifest.bytes, manifest.mediaType, signal);
+    if (moved) await target.putManifest(tag, manifest.bytes, mediaTypes.manifest, signal);
     emit({ type: 'tagged', tag, digest: manifest.digest, moved });
   }
 }

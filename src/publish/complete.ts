@@ -2,7 +2,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import pLimit from 'p-limit';
 import { BoxcarError } from '../errors.ts';
 import { type LayerPlan, layerSize } from '../layer/layer.ts';
-import { mediaTypes } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
 import { reusedLayer } from './bring-layers.ts';
 import { commitImage, tagExisting } from './commit.ts';
@@ -21,9 +20,10 @@ import {
 import { finish } from './result.ts';
 import { Confirmation } from './reuse/confirmation.ts';
 import { type Candidate, KnownLayers } from './reuse/known-layers.ts';
-import { presentImage, tagTaken } from './reuse/present-image.ts';
+import { presentImage, untakenTag } from './reuse/present-image.ts';
 import { type Shard, shardName, shareLayers } from './shards.ts';
 import type { Stopping } from './stopping.ts';
+import { questionsAtOnce } from './target.ts';
 import type { Transferred } from './transfer.ts';
 
 /** Tries to tag the image where another process may be at it, */
@@ -52,11 +52,11 @@ export async function completeImage(
   stopping: Stopping,
   started: number,
 ): Promise<PublishResult | { missing: LayerPlan[]; shards: Collected['shards'] }> {
-  const { plan, target, tags, emit } = job;
+  const { plan, target, emit } = job;
   const collected = await collect(job, records, stopping.stop);
   const brought = new Map(own.map((layer) => [layer.path, layer]));
   const confirmation = new Confirmation(target, emit, stopping.kill);
-  const asking = pLimit(16);
+  const asking = pLimit(questionsAtOnce);
   const layers = await Promise.all(
     plan.layers.map((layer) =>
       asking(async () => {
@@ -71,8 +71,7 @@ export async function completeImage(
   const missing = plan.layers.filter((_, i) => !layers[i]);
   if (missing.length > 0) return { missing, shards: collected.shards };
   // It has taken a while: another publish may have tagged its image meanwhile.
-  const there = await presentImage(plan, target, tags[0], stopping.stop);
-  if (there && !there.digests && !job.force) throw tagTaken(target.imageRef(tags[0]), there.bytes);
+  await untakenTag(job, stopping.stop);
   const whole = layers as Transferred[];
   const digests = whole.map(({ digest }) => digest);
   const digest = await commitTogether(job, digests, stopping);
@@ -99,7 +98,7 @@ async function commitTogether(
       const there = await presentImage(plan, target, tag, stop);
       if (!there?.digests) continue;
       emit({ type: 'tagged', tag, digest: there.digest, moved: false });
-      await tagExisting(target, { ...there, mediaType: mediaTypes.manifest }, others, emit, kill);
+      await tagExisting(target, there, others, emit, kill);
       return there.digest;
     }
   }

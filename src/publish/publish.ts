@@ -1,6 +1,5 @@
 import { BoxcarError } from '../errors.ts';
 import type { LayerPlan } from '../layer/layer.ts';
-import { mediaTypes } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
 import { type BringOptions, bringLayers, reusedLayer } from './bring-layers.ts';
 import { commitImage, tagExisting } from './commit.ts';
@@ -10,7 +9,7 @@ import type { Publish, ShardJob, ShardRecords } from './job.ts';
 import type { Progress } from './progress/progress.ts';
 import { finish, resultOf } from './result.ts';
 import { KnownLayers } from './reuse/known-layers.ts';
-import { isWhole, missingLayers, type PresentImage, presentImage, tagTaken } from './reuse/present-image.ts';
+import { isWhole, missingLayers, type PresentImage, untakenTag } from './reuse/present-image.ts';
 import { type Settlement, settleLayers, sumOf } from './reuse/settlement.ts';
 import { shardName } from './shards.ts';
 import { Stopping } from './stopping.ts';
@@ -99,16 +98,6 @@ export async function finalize(job: Publish, records: ShardRecords): Promise<Pub
   } finally {
     stopping.done();
   }
-}
-
-/** The image under the tag. @throws BoxcarError `tag-exists` when it is another one, which is not moved unasked. */
-export async function untakenTag(
-  { plan, target, tags: [tag], force }: Publish,
-  signal: AbortSignal,
-): Promise<PresentImage | undefined> {
-  const there = await presentImage(plan, target, tag, signal);
-  if (there && !there.digests && !force) throw tagTaken(target.imageRef(tag), there.bytes);
-  return there;
 }
 
 /** What is to become of the layers that this process brings. */
@@ -235,7 +224,7 @@ async function finishPresent(
   for (const { waitedMs: _, ...result } of layers)
     if (!brought.has(result.path)) emit({ type: 'layer-done', result, source });
   try {
-    await tagExisting(target, { ...there, mediaType: mediaTypes.manifest }, others, emit, signal);
+    await tagExisting(target, there, others, emit, signal);
   } catch (error) {
     throw lacksBlob(error) ? incompleteImage(error as BoxcarError) : error;
   }

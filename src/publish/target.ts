@@ -3,6 +3,9 @@ import type { UploadBody } from '../registry/body-cursor.ts';
 import type { UploadOptions } from '../registry/upload.ts';
 import type { Limits } from './policy.ts';
 
+/** Questions about blobs that a target is asked at a time. They are short, and there may be thousands. */
+export const questionsAtOnce = 16;
+
 /** Where images are looked for. */
 export interface ImageSource {
   /** `registry/repository`, or `oci:DIRECTORY`. */

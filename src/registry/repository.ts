@@ -73,6 +73,15 @@ export class Repository {
     return this.#http.request(request);
   }
 
+  /** GET of what the registry may keep elsewhere: one redirect is followed, where no credentials go. */
+  async read(request: Omit<HttpRequest, 'method'>): Promise<HttpResponse> {
+    const answer = await this.request({ ...request, method: 'GET' });
+    const url = redirectTarget(answer, request.url);
+    if (!url) return answer;
+    await answer.discard();
+    return this.request({ method: 'GET', url, signal: request.signal });
+  }
+
   /** A refusal as an error, with what is known of the credentials. */
   error(answer: HttpResponse, what: string, options: { transient?: boolean } = {}): Promise<BoxcarError> {
     return registryError(answer, what, {
@@ -155,14 +164,8 @@ export class Repository {
         mediaTypes.index,
         'application/vnd.docker.distribution.manifest.v2+json',
       ];
-      let url = this.url(`manifests/${reference}`);
-      let answer = await this.request({ method: 'GET', url, headers: { accept: accept.join(', ') }, signal });
-      const target = redirectTarget(answer, url);
-      if (target) {
-        await answer.discard();
-        url = target;
-        answer = await this.request({ method: 'GET', url, signal });
-      }
+      const headers = { accept: accept.join(', ') };
+      const answer = await this.read({ url: this.url(`manifests/${reference}`), headers, signal });
       if (answer.status === 404) {
         await answer.discard();
         return undefined;
@@ -204,20 +207,13 @@ export class Repository {
       const answer = await this.request({ method: 'PUT', url, headers, body: bytes, signal });
       mayBeThere = answer.status >= 500;
       if (answer.status < 200 || answer.status > 204) {
-        const error = await this.error(
-          answer,
-          `the registry refused the manifest of ${this.path}:${reference}`,
-        );
+        const what = `the registry refused the manifest of ${this.path}:${reference}`;
+        const error = await this.error(answer, what);
         // Distribution says so where another process is just linking one of the blobs, which takes a moment.
         const isMisread = /DIGEST_INVALID/.test(error.request?.answer ?? '');
         if (!isMisread || misread === misreads) throw error;
         misread += 1;
-        throw new BoxcarError(error.message, {
-          code: error.code,
-          side: error.side,
-          transient: true,
-          ...(error.request ? { request: error.request } : {}),
-        });
+        throw await this.error(answer, what, { transient: true });
       }
       await answer.discard();
       const reported = header(answer.headers, 'docker-content-digest');

@@ -1,4 +1,3 @@
-import { redirectTarget } from '../http/redirect.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { Repository } from './repository.ts';
 
@@ -15,14 +14,7 @@ export function readBlob(
   signal?: AbortSignal,
 ): Promise<Buffer | undefined> {
   return repository.retrying(async () => {
-    let url = repository.url(`blobs/${digest}`);
-    let answer = await repository.request({ method: 'GET', url, signal });
-    const target = redirectTarget(answer, url);
-    if (target) {
-      await answer.discard();
-      url = target;
-      answer = await repository.request({ method: 'GET', url, signal });
-    }
+    const answer = await repository.read({ url: repository.url(`blobs/${digest}`), signal });
     if (answer.status === 200) return answer.bytes(limit);
     if (answer.status !== 404) throw await repository.error(answer, `the registry did not give ${digest}`);
     await answer.discard();

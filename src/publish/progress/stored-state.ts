@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import pLimit from 'p-limit';
 import { Lock } from '../../disk/lock.ts';
 import { BoxcarError } from '../../errors.ts';
-import { parseState, syncedCopy } from '../../state/read-state.ts';
+import { emptyState, parseState, syncedCopy } from '../../state/read-state.ts';
 import { stateDirectory } from '../../state/state-file.ts';
 import type { PublishState } from '../../state/state-schema.ts';
 import { readState, type StateStore } from './state-store.ts';
@@ -93,7 +93,7 @@ async function stateUnder(
   if (!found || found.writtenAt === undefined) return undefined;
   const { writtenAt } = found;
   if ('fault' in found) {
-    const state: PublishState = { version: 2, model: '', commit: '', target: store.name, layers: {} };
+    const state = emptyState({ model: '', commit: '', target: store.name });
     return { ...about, state, writtenAt, fault: found.fault };
   }
   return { ...about, state: found.state, writtenAt };

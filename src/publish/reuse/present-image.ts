@@ -3,7 +3,8 @@ import { BoxcarError } from '../../errors.ts';
 import { annotations, modelcarImage, type Plan } from '../../formats/modelcar.ts';
 import { type LayerPlan, layerSize } from '../../layer/layer.ts';
 import { type Digest, digestOf, isDigest } from '../../oci/digest.ts';
-import type { Target } from '../target.ts';
+import type { Publish } from '../job.ts';
+import { questionsAtOnce, type Target } from '../target.ts';
 
 /** The image that has the tag already. */
 export interface PresentImage {
@@ -26,6 +27,16 @@ export async function presentImage(
   return { digest: there.digest, bytes: there.bytes, ...(digests ? { digests } : {}) };
 }
 
+/** The image under the tag. @throws BoxcarError `tag-exists` when it is another one, which is not moved unasked. */
+export async function untakenTag(
+  { plan, target, tags: [tag], force }: Pick<Publish, 'plan' | 'target' | 'tags' | 'force'>,
+  signal: AbortSignal,
+): Promise<PresentImage | undefined> {
+  const there = await presentImage(plan, target, tag, signal);
+  if (there && !there.digests && !force) throw tagTaken(target.imageRef(tag), there.bytes);
+  return there;
+}
+
 /** Whether every blob of an image is in the target: asked for one by one. */
 export async function isWhole(
   plan: Plan,
@@ -45,7 +56,7 @@ export async function missingLayers(
   target: Target,
   signal: AbortSignal,
 ): Promise<LayerPlan[]> {
-  const asking = pLimit(16);
+  const asking = pLimit(questionsAtOnce);
   const there = await Promise.all(
     layers.map((layer, i) => asking(() => target.hasBlob(digests[i] as Digest, signal, layerSize(layer)))),
   );
