@@ -1,17 +1,17 @@
 import { type Dispatcher, request } from 'undici';
 import { BoxcarError, type BoxcarErrorOptions, printable, type RequestFacts, type Side } from '../errors.ts';
-import { blanked, keepAuthorization, withoutSecrets } from '../secrets.ts';
+import { keepAuthorization } from '../secrets.ts';
+import { type Asked, byteResponse, failed, type HttpResponse, response } from './answer.ts';
+import type { ByteSockets } from './byte-sockets.ts';
 import { AddressRefused, type NamedRequest } from './elsewhere.ts';
 import { failureOf } from './failure.ts';
 import { isTransientStatus, retryAfter } from './retry.ts';
 import { StallWatch } from './stall.ts';
 
-/** Stall limits that a document may take in all, two minutes by default: the largest has 16 MiB. */
-const documentStalls = 4;
 /** Why something failed is worth so many ms. */
 const wordsMs = 10_000;
-/** Values in a query from this length on may be signatures. */
-const signatureLength = 16;
+
+export type { HttpResponse } from './answer.ts';
 
 export type Headers = Record<string, string | string[] | undefined>;
 
@@ -23,34 +23,15 @@ export interface HttpRequest {
   signal?: AbortSignal | undefined;
   /** How long the server may think before it answers once it has the whole request, in ms. Default: the stall limit. */
   answerMs?: number;
-}
-
-export interface HttpResponse {
-  status: number;
-  headers: Headers;
-  facts: RequestFacts;
-  /**
-   * Gives the body chunk by chunk; a promise that `onChunk` returns holds the rest back, `false` ends it early. Events
-   * instead of iteration: half of the cost of reading.
-   * @throws BoxcarError when the body is cut, or no byte comes for the stall limit; whatever `onChunk` throws.
-   */
-  each(onChunk: (chunk: Buffer) => Promise<void> | false | undefined): Promise<void>;
-  /** Drops the body, which must be read or dropped. */
-  discard(): Promise<void>;
-  /**
-   * The whole of a small document.
-   * @param withinMs default: {@link documentStalls} times the stall limit.
-   * @throws BoxcarError when it is longer than `limit` bytes, or takes longer than that: an endless answer must fill
-   * neither the memory nor the day, however steadily it drips.
-   */
-  bytes(limit: number, withinMs?: number): Promise<Buffer>;
-  /** The server's words as they may be shown: without secrets, and without the signed query that was asked with. */
-  discreet(text: string): string;
+  /** A large answer is hoped for: it is worth a connection that reads into the receiver's memory. */
+  large?: boolean;
 }
 
 export interface HttpClientOptions {
   side: 'hub' | 'registry';
   dispatcher: Dispatcher;
+  /** For large answers. */
+  sockets?: ByteSockets | undefined;
   /** The origin whose requests may carry credentials. Redirect targets elsewhere never get them. */
   origin: string;
   /** The server that has named `origin`; left out where the user has. */
@@ -92,7 +73,15 @@ export class HttpClient {
     }
     if (headers.authorization !== undefined) keepAuthorization(headers.authorization);
     const watch = new StallWatch(stallMs, req.signal);
+    const asked: Asked = { facts, watch, side, signal: req.signal, stallMs, query: req.url.search };
     try {
+      if (req.large && req.method === 'GET') {
+        const found = await this.#options.sockets?.get(req.url, headers, namedBy, watch.waiting());
+        if (found) {
+          facts.status = found.head.status;
+          return byteResponse(found, asked);
+        }
+      }
       const answer = await request(req.url, {
         method: req.method,
         headers,
@@ -104,112 +93,13 @@ export class HttpClient {
         ...((namedBy === undefined ? {} : { namedBy }) satisfies NamedRequest),
       });
       facts.status = answer.statusCode;
-      const documentMs = documentStalls * stallMs;
-      return response(answer, facts, { watch, side, signal: req.signal, documentMs, query: req.url.search });
+      return response(answer, asked);
     } catch (error) {
       watch.done();
       if (error instanceof AddressRefused) throw reachesInside(side, facts, error);
       throw failureOf(watch.reasonFor(error), side, facts, req.signal);
     }
   }
-}
-
-interface Asked {
-  watch: StallWatch;
-  side: 'hub' | 'registry';
-  signal: AbortSignal | undefined;
-  documentMs: number;
-  /** Of the URL. */
-  query: string;
-}
-
-function response(
-  answer: Dispatcher.ResponseData,
-  facts: RequestFacts,
-  { watch, side, signal, documentMs, query }: Asked,
-): HttpResponse {
-  const { body } = answer;
-  const failure = (error: unknown) => failureOf(watch.reasonFor(error), side, facts, signal);
-  const each: HttpResponse['each'] = async (onChunk) => {
-    let held: Promise<void> | undefined;
-    try {
-      await new Promise<void>((resolve, reject) => {
-        const take = (chunk: Buffer) => {
-          watch.progress();
-          const goOn = onChunk(chunk);
-          if (goOn === false) return resolve();
-          if (!goOn) return;
-          body.pause();
-          watch.pause();
-          held = goOn.then(() => {
-            watch.progress();
-            body.resume();
-          });
-          held.catch(reject);
-        };
-        // No event would come any more: it broke, or was dropped.
-        if (body.errored) throw failure(body.errored);
-        if (body.closed) return resolve();
-        watch.progress();
-        body.on('error', (error) => reject(failure(error)));
-        body.on('end', resolve);
-        body.on('data', (chunk: Buffer) => {
-          try {
-            take(chunk);
-          } catch (error) {
-            reject(error);
-          }
-        });
-      });
-      await held;
-    } finally {
-      watch.done();
-      body.destroy();
-    }
-  };
-  return {
-    status: answer.statusCode,
-    headers: answer.headers,
-    facts,
-    each,
-    async discard() {
-      // Read, so that its connection can be used again; an answer that goes on or stands still is cut instead.
-      watch.progress();
-      await body.dump().catch(() => {});
-      watch.done();
-    },
-    async bytes(limit, withinMs = documentMs) {
-      const chunks: Buffer[] = [];
-      let size = 0;
-      const until = performance.now() + withinMs;
-      await each((chunk) => {
-        size += chunk.length;
-        if (size > limit) throw failed(side, facts, `the ${side}'s answer is longer than ${limit} bytes`);
-        // Looked at when bytes come: where none come any more it is a stall.
-        if (performance.now() > until) throw drips(side, facts, withinMs);
-        chunks.push(chunk);
-        return undefined;
-      });
-      return Buffer.concat(chunks);
-    },
-    discreet: (text) => discreet(text, query),
-  };
-}
-
-function failed(
-  side: 'hub' | 'registry',
-  request: RequestFacts,
-  message: string,
-  options: Partial<BoxcarErrorOptions> = {},
-): BoxcarError {
-  const code = side === 'hub' ? 'hub-failed' : 'registry-failed';
-  return new BoxcarError(message, { code, side, request, ...options });
-}
-
-function drips(side: 'hub' | 'registry', request: RequestFacts, ms: number): BoxcarError {
-  return failed(side, request, `the ${side}'s answer was not complete after ${Math.round(ms / 1000)} s`, {
-    transient: true,
-  });
 }
 
 function leavesTls(side: 'hub' | 'registry', request: RequestFacts): BoxcarError {
@@ -278,22 +168,6 @@ async function serverWords(answer: HttpResponse): Promise<string> {
 export function header(headers: Headers, name: string): string | undefined {
   const value = headers[name];
   return Array.isArray(value) ? value[0] : value;
-}
-
-/**
- * Without the secrets of this process, what follows the `?` of any URL, logins in URLs, and the values of the query
- * that was asked with: object stores quote the signature that they refuse. What has a colon (a digest, a scope) is none.
- */
-function discreet(text: string, query: string): string {
-  const values = [...new URLSearchParams(query)]
-    .map(([, value]) => value)
-    .filter((value) => value.length >= signatureLength && !value.includes(':'));
-  const raw = query
-    .split(/[?&=]/)
-    .filter((value) => value.length >= signatureLength && !/:|%3a/i.test(value));
-  return blanked(withoutSecrets(text), [...values, ...raw])
-    .replace(/(https?:\/\/)[^\s/@"'<>]*@/gi, '$1')
-    .replace(/(https?:\/\/[^\s?"'<>]*)\?[^\s"'<>]*/gi, '$1?***');
 }
 
 /** A URL that can be shown: signed queries, userinfo and fragments are secrets. */

@@ -1,10 +1,11 @@
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { getCACertificates } from 'node:tls';
-import { type Dispatcher, EnvHttpProxyAgent } from 'undici';
+import { EnvHttpProxyAgent } from 'undici';
 import { BoxcarError } from '../errors.ts';
 import { keepSecret } from '../secrets.ts';
-import { elsewhere, type Lookup, systemLookup } from './elsewhere.ts';
+import { ByteSockets } from './byte-sockets.ts';
+import { type Elsewhere, elsewhere, type Lookup, systemLookup } from './elsewhere.ts';
 
 /** Time to open a connection, TLS included, in ms. */
 const connectTimeoutMs = 15_000;
@@ -23,7 +24,7 @@ const connectTimeoutMs = 15_000;
 export function createDispatcher(
   env: NodeJS.ProcessEnv = process.env,
   lookup: Lookup = systemLookup,
-): Dispatcher {
+): Elsewhere {
   const ca = extraCertificates(env);
   const tls = { timeout: connectTimeoutMs, ...(ca ? { ca } : {}) };
   const proxied = proxies(env);
@@ -39,6 +40,17 @@ export function createDispatcher(
       ...proxied,
     });
   return elsewhere(agent, lookup);
+}
+
+/**
+ * Connections for large answers beside those of `dispatcher`, by the same rules; none where a proxy is set, whose
+ * protocols are undici's affair.
+ */
+export function createByteSockets(env: NodeJS.ProcessEnv, dispatcher: Elsewhere): ByteSockets | undefined {
+  const { httpProxy, httpsProxy } = proxies(env);
+  if (httpProxy !== '' || httpsProxy !== '') return undefined;
+  const lookupFor = dispatcher.lookupFor.bind(dispatcher);
+  return new ByteSockets({ ca: extraCertificates(env), timeoutMs: connectTimeoutMs, lookupFor });
 }
 
 /** `SSL_CERT_FILE` added to the default certificates; Node reads that variable only with `--use-openssl-ca`. */

@@ -31,14 +31,11 @@ type Agent = Dispatcher & { destroy(): Promise<void>; close(): Promise<void> };
  * server may not name. The addresses that are judged are those that are connected to: a name cannot have others a moment
  * later, nor is a connection shared with anyone who may go there. Behind a proxy names are the proxy's to look up.
  */
-export function elsewhere(
-  agent: (connect: { lookup?: LookupFunction }) => Agent,
-  lookup: Lookup,
-): Dispatcher {
+export function elsewhere(agent: (connect: { lookup?: LookupFunction }) => Agent, lookup: Lookup): Elsewhere {
   return new Elsewhere(agent, lookup);
 }
 
-class Elsewhere extends Dispatcher {
+export class Elsewhere extends Dispatcher {
   readonly #agent: (connect: { lookup?: LookupFunction }) => Agent;
   readonly #lookup: Lookup;
   /** For what was not named by anyone but the user. */
@@ -69,6 +66,19 @@ class Elsewhere extends Dispatcher {
       (error) => handler.onResponseError?.(undefined as never, error),
     );
     return true;
+  }
+
+  /**
+   * The same judgement for a connection that is made otherwise.
+   * @returns how to look the host up; `undefined` for as usual. @throws AddressRefused for an address in the URL.
+   */
+  async lookupFor(namedBy: string | undefined, to: URL): Promise<LookupFunction | undefined> {
+    const from = namedBy === undefined ? undefined : new URL(namedBy);
+    if (!from || from.hostname === to.hostname) return undefined;
+    const zone = zoneOfHost(to.hostname);
+    if (zone !== undefined && zone !== 'public' && !(await this.#mayName(from, zone)))
+      throw new AddressRefused(to.host, zone);
+    return (hostname, options, done) => this.#resolve(from, hostname, options, done);
   }
 
   #agentOf(from: URL): Agent {

@@ -8,6 +8,9 @@ const unsigned = [400, 401, 403, 404, 410];
 /** Failures in a row of the store that the hub has named, after which the hub is asked for another. */
 const patienceWithStore = 3;
 
+/** Bytes of an answer that is worth a connection of its own kind. */
+const worthASocket = 256 * 1024;
+
 /** Bytes `from` to `to` (exclusive). */
 interface FileRange {
   from: number;
@@ -79,7 +82,8 @@ export class FileLocation {
   #follow(url: URL, { from, to, signal }: FileRange): Promise<HttpResponse> {
     // A CDN that is offered gzip may ignore the range: huggingface_hub#3778.
     const headers = { range: `bytes=${from}-${to - 1}`, 'accept-encoding': 'identity' };
-    return follow(this.#hub, { method: 'GET', url, headers, signal }, (target) => {
+    const large = to - from >= worthASocket;
+    return follow(this.#hub, { method: 'GET', url, headers, signal, large }, (target) => {
       // Kept even if the store fails once: what was signed stays good.
       this.#signed = target;
     });

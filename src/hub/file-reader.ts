@@ -1,3 +1,4 @@
+import type { ByteSink } from '../http/byte-socket.ts';
 import { Patience, type PatienceOptions } from '../http/retry.ts';
 import { FileLocation } from './file-location.ts';
 import type { Hub } from './hub.ts';
@@ -99,8 +100,7 @@ export class FileReader {
   /** Begins to read a window; at most `limit` bytes of it wait for their reader. */
   #read(from: number, to: number, limit: number, signal: AbortSignal): PieceQueue {
     const options = { patience: this.#patience, onRead: this.#onRead, signal };
-    const source = (sink: (chunk: Buffer) => Promise<void> | undefined) =>
-      readWindow(this.#location, this.#file, from, to, options, sink);
+    const source = (sink: ByteSink) => readWindow(this.#location, this.#file, from, to, options, sink);
     return new PieceQueue(source, limit, this.#budget.pool);
   }
 }

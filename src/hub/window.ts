@@ -1,4 +1,5 @@
 import { BoxcarError } from '../errors.ts';
+import type { ByteSink } from '../http/byte-socket.ts';
 import { type HttpResponse, header } from '../http/client.ts';
 import { Patience, type PatienceOptions } from '../http/retry.ts';
 import { type FileLocation, listedOtherwise } from './file-location.ts';
@@ -38,7 +39,7 @@ export interface WindowOptions {
 /**
  * Bytes `from` to `to` (exclusive) of a file, reopened at the byte reached whenever the hub fails
  * (rclone's fs/operations/reopen.go has the idea).
- * @param sink takes each chunk before the next; a promise that it returns holds the hub back.
+ * @param sink gives the memory that is read into; a promise that it returns holds the hub back.
  * @throws BoxcarError when patience has run out, or the file is not as long as listed; RangeIgnored.
  */
 export async function readWindow(
@@ -47,7 +48,7 @@ export async function readWindow(
   from: number,
   to: number,
   { patience: options, onRead, signal }: WindowOptions,
-  sink: (chunk: Buffer) => Promise<void> | undefined,
+  sink: ByteSink,
 ): Promise<void> {
   const patience = new Patience(options);
   let at = from;
@@ -69,17 +70,18 @@ export async function readWindow(
         }
         throw fault;
       }
-      await answer.each((chunk) => {
-        onRead(chunk.length);
-        const piece = chunk.length > to - at ? chunk.subarray(0, to - at) : chunk;
+      await answer.into({
         // More than was asked for: what is needed is here, the rest is not waited for.
-        if (piece.length === 0) return false;
-        at += piece.length;
-        if (at - progressAt >= leastProgress) {
-          progressAt = at;
-          patience.progress();
-        }
-        return sink(piece);
+        room: () => (at < to ? sink.room()?.subarray(0, to - at) : undefined),
+        took(bytes) {
+          onRead(bytes);
+          at += bytes;
+          if (at - progressAt >= leastProgress) {
+            progressAt = at;
+            patience.progress();
+          }
+          return sink.took(bytes);
+        },
       });
       if (at < to) throw endedEarly(answer, file, at);
     } catch (error) {

@@ -1,4 +1,5 @@
 import type { Dispatcher } from 'undici';
+import type { ByteSockets } from '../http/byte-sockets.ts';
 import { HttpClient } from '../http/client.ts';
 import type { PatienceOptions, RetryNotice } from '../http/retry.ts';
 import type { Hub } from '../hub/hub.ts';
@@ -25,13 +26,18 @@ import { version } from './version.ts';
 const userAgent = `boxcar/${version} node/${process.versions.node}`;
 
 /** The hub, with the token that is at hand. */
-export async function openHub(checked: CheckedOptions, dispatcher: Dispatcher): Promise<Hub> {
+export async function openHub(
+  checked: CheckedOptions,
+  dispatcher: Dispatcher,
+  sockets?: ByteSockets,
+): Promise<Hub> {
   const { endpoint, env, stallMs, hfMaxRetries, backoffMs, emit } = checked;
   const found = await findHubToken(env);
   emit(detail(found ? `the hub's token is from ${found.source}` : 'no token for the hub'));
   const http = new HttpClient({
     side: 'hub',
     dispatcher,
+    sockets,
     origin: new URL(endpoint).origin,
     stallMs,
     userAgent,

@@ -1,6 +1,6 @@
 import { asBoxcarError, BoxcarError } from '../errors.ts';
 import type { Plan } from '../formats/modelcar.ts';
-import { createDispatcher } from '../http/dispatcher.ts';
+import { createByteSockets, createDispatcher } from '../http/dispatcher.ts';
 import { listHistory } from '../hub/history.ts';
 import type { Hub } from '../hub/hub.ts';
 import type { Snapshot } from '../hub/model-file.ts';
@@ -113,14 +113,16 @@ async function prepared<T>(
 ): Promise<T> {
   const checked = checkOptions(options);
   const dispatcher = createDispatcher(checked.env);
+  const sockets = createByteSockets(checked.env, dispatcher);
   try {
-    const hub = await openHub(checked, dispatcher);
+    const hub = await openHub(checked, dispatcher, sockets);
     const target = await openTarget(towards(checked), dispatcher);
     const { snapshot, plan } = await planSnapshot(checked, hub);
     return await work({ checked, hub, target, snapshot, plan, tags: tagsOf(checked, snapshot) });
   } catch (error) {
     throw checked.signal?.aborted && error === checked.signal.reason ? stopped() : error;
   } finally {
+    sockets?.destroy();
     await dispatcher.destroy();
   }
 }
