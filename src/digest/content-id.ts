@@ -14,6 +14,8 @@ export function isContentId(text: string): text is ContentId {
 /** Hashes a file's bytes as its content id asks. Only a SHA-256 can be saved: git ids are of small files, read again. */
 export interface ContentHash {
   update(bytes: Uint8Array): void;
+  /** Where it is one: it can be updated together with another, by their engine. */
+  sha256?: Sha256;
   save(): Sha256State | undefined;
   /** The content id of the bytes seen. */
   id(): ContentId;
@@ -34,6 +36,7 @@ export async function contentHash(
   }
   const sha256: Sha256 = await (await sha256Engine()).create(from);
   return {
+    sha256,
     update: (bytes) => sha256.update(bytes),
     save: () => sha256.save(),
     id: () => `sha256:${sha256.digest()}`,

@@ -18,6 +18,10 @@ export function wasmEngine(): Sha256Engine {
       if (from) hasher.load(stateOf(hasher, from));
       return new WasmSha256(hasher, from?.bytes ?? 0);
     },
+    update(hashes, bytes) {
+      for (const hash of hashes) hash.update(bytes);
+      return undefined;
+    },
   };
 }
 

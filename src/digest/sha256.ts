@@ -24,6 +24,11 @@ export interface Sha256Engine {
   /** `openssl` runs at native speed, `wasm` at about a fifth of it. */
   name: 'openssl' | 'wasm';
   create(from?: Sha256State): Promise<Sha256>;
+  /**
+   * Gives the same bytes to several hashes of this engine: in one pass, and on another thread, where that is worth it.
+   * @returns a promise where it takes longer: neither bytes nor hashes may be touched before it is fulfilled.
+   */
+  update(hashes: readonly Sha256[], bytes: Uint8Array): Promise<void> | undefined;
 }
 
 let loaded: Promise<Sha256Engine> | undefined;

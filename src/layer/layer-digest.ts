@@ -1,5 +1,5 @@
 import { type ContentHash, contentHash } from '../digest/content-id.ts';
-import { type Sha256, type Sha256State, sha256Engine } from '../digest/sha256.ts';
+import { type Sha256, type Sha256Engine, type Sha256State, sha256Engine } from '../digest/sha256.ts';
 import { BoxcarError } from '../errors.ts';
 import type { Digest } from '../oci/digest.ts';
 import { type LayerPlan, layerSize } from './layer.ts';
@@ -26,6 +26,7 @@ export class LayerDigest {
   checkpoints: Checkpoint[];
   readonly #plan: LayerPlan;
   #offset = 0;
+  #engine!: Sha256Engine;
   #layer!: Sha256;
   #content: ContentHash | undefined;
 
@@ -51,23 +52,40 @@ export class LayerDigest {
     while ((this.checkpoints.at(-1)?.offset ?? 0) > offset) this.checkpoints.pop();
     const from = this.checkpoints.at(-1);
     this.#offset = from?.offset ?? 0;
-    this.#layer = await (await sha256Engine()).create(from && { bytes: from.offset, chain: from.layer });
+    this.#engine = await sha256Engine();
+    this.#layer = await this.#engine.create(from && { bytes: from.offset, chain: from.layer });
     const content = from?.content && { bytes: from.offset - header.length, chain: from.content };
     this.#content = await contentHash(contentId, fileSize, content || undefined);
     return this.#offset;
   }
 
-  update(bytes: Uint8Array): void {
-    let rest = bytes;
-    while (rest.length > 0) {
-      const lastMark = Math.floor(this.#offset / checkpointEvery) * checkpointEvery;
-      const piece = rest.subarray(0, lastMark + checkpointEvery - this.#offset);
-      this.#layer.update(piece);
-      this.#updateContent(piece);
+  /** The bytes are not to be changed before the promise is fulfilled: they may be hashed on another thread. */
+  async update(bytes: Uint8Array): Promise<void> {
+    for (let rest = bytes; rest.length > 0; ) {
+      const piece = rest.subarray(0, this.#nextMark() - this.#offset);
+      await this.#hash(piece);
       this.#offset += piece.length;
       if (this.#offset % checkpointEvery === 0) this.#checkpoint();
       rest = rest.subarray(piece.length);
     }
+  }
+
+  /** Where the next checkpoint is, or the file begins or ends. */
+  #nextMark(): number {
+    const fileStart = this.#plan.header.length;
+    const fileEnd = fileStart + this.#plan.fileSize;
+    const mark = (Math.floor(this.#offset / checkpointEvery) + 1) * checkpointEvery;
+    return Math.min(...[fileStart, fileEnd, mark].filter((offset) => offset > this.#offset));
+  }
+
+  /** Bytes that are all of the file, or none of them. */
+  #hash(piece: Uint8Array): Promise<void> | undefined {
+    const start = this.#plan.header.length;
+    const content =
+      this.#offset >= start && this.#offset < start + this.#plan.fileSize ? this.#content : undefined;
+    if (content?.sha256) return this.#engine.update([this.#layer, content.sha256], piece);
+    content?.update(piece);
+    return this.#engine.update([this.#layer], piece);
   }
 
   /**
@@ -81,13 +99,6 @@ export class LayerDigest {
     const id = this.#content?.id();
     if (id !== contentId) throw mismatch(path, `its bytes have ${id}, the hub recorded ${contentId}`);
     return `sha256:${this.#layer.digest()}`;
-  }
-
-  #updateContent(piece: Uint8Array): void {
-    const start = this.#plan.header.length;
-    const from = Math.max(0, start - this.#offset);
-    const to = Math.min(piece.length, start + this.#plan.fileSize - this.#offset);
-    if (from < to) this.#content?.update(piece.subarray(from, to));
   }
 
   #checkpoint(): void {

@@ -44,7 +44,7 @@ export class LayerBody {
         this.waitedMs += performance.now() - asked;
         if (done) return;
         const before = digest.offset;
-        digest.update(piece);
+        await digest.update(piece);
         if (digest.offset > from) yield before >= from ? piece : piece.subarray(from - before);
         else this.#onSkipped();
       }

@@ -16,16 +16,16 @@ const plan = await layerOf(bytes);
 const layer = await collect(openLayer(plan, 0, source(bytes, mib)));
 const expected = `sha256:${createHash('sha256').update(layer).digest('hex')}`;
 
-function feed(digest: LayerDigest, to = layer.length, piece = mib): void {
+async function feed(digest: LayerDigest, to = layer.length, piece = mib): Promise<void> {
   while (digest.offset < to)
-    digest.update(layer.subarray(digest.offset, Math.min(to, digest.offset + piece)));
+    await digest.update(layer.subarray(digest.offset, Math.min(to, digest.offset + piece)));
 }
 
 /** The digest of a layer whose file turned out to be `got`. */
 async function digestOf(listed: LayerPlan, got: Uint8Array): Promise<string> {
   const digest = new LayerDigest(listed);
   await digest.seek(0);
-  for await (const piece of openLayer(listed, 0, source(got))) digest.update(piece);
+  for await (const piece of openLayer(listed, 0, source(got))) await digest.update(piece);
   return digest.digest();
 }
 
@@ -37,7 +37,7 @@ describe('a straight run', () => {
     for (const piece of [layer.length, mib, 65_537, 2 * mib + 1]) {
       const digest = new LayerDigest(plan);
       assert.equal(await digest.seek(0), 0);
-      feed(digest, layer.length, piece);
+      await feed(digest, layer.length, piece);
       assert.equal(digest.offset, layerSize(plan));
       assert.equal(digest.digest(), expected);
     }
@@ -46,7 +46,7 @@ describe('a straight run', () => {
   test('leaves a checkpoint every MiB of the layer', async () => {
     const digest = new LayerDigest(plan);
     await digest.seek(0);
-    feed(digest);
+    await feed(digest);
     assert.deepEqual(
       digest.checkpoints.map(({ offset }) => offset),
       [every, 2 * every, 3 * every, 4 * every],
@@ -81,14 +81,14 @@ describe('seeking', () => {
         let digest = new LayerDigest(plan);
         await digest.seek(0);
         for (const [i, { to, back }] of pattern.entries()) {
-          feed(digest, to, piece);
+          await feed(digest, to, piece);
           // Every other time in a new process: only the checkpoints are left, as JSON.
           if (i % 2)
             digest = new LayerDigest(plan, JSON.parse(JSON.stringify(digest.checkpoints)) as Checkpoint[]);
           const from = await digest.seek(back);
           assert.ok(from <= back && from === digest.offset);
         }
-        feed(digest, layer.length, piece);
+        await feed(digest, layer.length, piece);
         assert.equal(digest.digest(), expected);
       }),
       { numRuns: 12, seed: 3 },
@@ -98,7 +98,7 @@ describe('seeking', () => {
   test('goes to the newest checkpoint at or before the offset', async () => {
     const digest = new LayerDigest(plan);
     await digest.seek(0);
-    feed(digest);
+    await feed(digest);
     const all = [...digest.checkpoints];
     for (const [offset, from] of [
       [layer.length, 4 * every],
@@ -110,7 +110,7 @@ describe('seeking', () => {
     ] as const) {
       const again = new LayerDigest(plan, all);
       assert.equal(await again.seek(offset), from);
-      feed(again);
+      await feed(again);
       assert.equal(again.digest(), expected);
     }
   });
@@ -119,10 +119,10 @@ describe('seeking', () => {
     const git = await layerOf(bytes, 'dir/file.bin', 'git');
     const digest = new LayerDigest(git);
     await digest.seek(0);
-    feed(digest);
+    await feed(digest);
     assert.deepEqual(digest.checkpoints, []);
     assert.equal(await digest.seek(2 * mib), 0);
-    feed(digest);
+    await feed(digest);
     assert.equal(digest.digest(), expected);
   });
 
@@ -131,7 +131,7 @@ describe('seeking', () => {
     const exactPlan = await layerOf(exact);
     const digest = new LayerDigest(exactPlan);
     await digest.seek(0);
-    for await (const piece of openLayer(exactPlan, 0, source(exact, mib))) digest.update(piece);
+    for await (const piece of openLayer(exactPlan, 0, source(exact, mib))) await digest.update(piece);
     assert.deepEqual(digest.checkpoints, []);
     digest.digest();
   });
@@ -177,7 +177,7 @@ describe('content that is not what the hub lists', () => {
   test('a layer that is not yet whole has no digest', async () => {
     const digest = new LayerDigest(plan);
     await digest.seek(0);
-    feed(digest, layer.length - 1);
+    await feed(digest, layer.length - 1);
     assert.throws(() => digest.digest(), isMismatch(/bytes of its layer came/));
   });
 });

@@ -119,7 +119,7 @@ async function isLayer(layer: LayerPlan, digest: Digest, bytes: Buffer): Promise
   if (trailer.some((byte) => byte !== 0)) return false;
   const hash = new LayerDigest(layer);
   await hash.seek(0);
-  hash.update(bytes);
+  await hash.update(bytes);
   try {
     return hash.digest() === digest;
   } catch {

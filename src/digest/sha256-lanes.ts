@@ -1,0 +1,67 @@
+import type { KoffiFunc } from 'koffi';
+
+/** A function of the machine's, as koffi gives it. */
+export type Foreign = KoffiFunc<(...args: (Uint8Array | number)[]) => number>;
+
+/** Words of a chain value, and lanes that `SHA256_MB_CTX` has room for: `A[8], B[8], ... H[8]`. */
+const words = 8;
+const lanes = 8;
+const contextSize = words * lanes * 4;
+/** The code for wider vectors reads and writes the context in one move. */
+const alignment = 64;
+/** `HASH_DESC`: a pointer, a number of blocks, padding. Four are looked at. */
+const descriptorSize = 16;
+const descriptors = 4;
+
+/**
+ * `sha256_multi_block` of the OpenSSL inside node (crypto/sha/asm/sha256-mb-x86_64.pl): whole blocks into several hashes
+ * at once. A SHA-256 waits for itself most of the time; two that are interleaved take hardly longer than one.
+ */
+export class Sha256Lanes {
+  readonly #run: Foreign;
+  readonly #address: (bytes: Uint8Array) => bigint;
+  readonly #context: Buffer;
+  readonly #words: Uint32Array;
+  readonly #input = Buffer.alloc(descriptors * descriptorSize);
+
+  constructor(run: Foreign, address: (bytes: Uint8Array) => bigint) {
+    this.#run = run;
+    this.#address = address;
+    const memory = Buffer.alloc(contextSize + alignment);
+    const skip = (alignment - Number(address(memory) % BigInt(alignment))) % alignment;
+    this.#context = memory.subarray(skip, skip + contextSize);
+    this.#words = new Uint32Array(memory.buffer, memory.byteOffset + skip, words * lanes);
+  }
+
+  /**
+   * Takes the same blocks into two chains of eight words, on another thread if that is wanted.
+   * @param bytes a multiple of 64, not to be changed before the promise is fulfilled.
+   */
+  update(one: Uint32Array, other: Uint32Array, bytes: Uint8Array, elsewhere: boolean): Promise<void> | void {
+    for (let i = 0; i < words; i++) {
+      this.#words[i * lanes] = one[i] as number;
+      this.#words[i * lanes + 1] = other[i] as number;
+    }
+    const from = this.#address(bytes);
+    for (let lane = 0; lane < descriptors; lane++) {
+      this.#input.writeBigUInt64LE(from, lane * descriptorSize);
+      this.#input.writeUInt32LE(lane < 2 ? bytes.length / 64 : 0, lane * descriptorSize + 8);
+    }
+    const take = () => {
+      for (let i = 0; i < words; i++) {
+        one[i] = this.#words[i * lanes] as number;
+        other[i] = this.#words[i * lanes + 1] as number;
+      }
+    };
+    if (elsewhere) return called(this.#run, this.#context, this.#input, 1).then(take);
+    this.#run(this.#context, this.#input, 1);
+    take();
+  }
+}
+
+/** Calls a foreign function on a thread of libuv's pool. */
+export function called(run: Foreign, ...args: (Uint8Array | number)[]): Promise<void> {
+  return new Promise((resolve, reject) => {
+    run.async(...args, (error: unknown) => (error ? reject(error) : resolve()));
+  });
+}
