@@ -2,6 +2,7 @@ import pLimit from 'p-limit';
 import { asBoxcarError, BoxcarError } from '../errors.ts';
 import { type LayerPlan, layerSize } from '../layer/layer.ts';
 import type { Digest } from '../oci/digest.ts';
+import { wholeSize } from '../registry/upload-manner.ts';
 import type { PublishListener } from './events.ts';
 import type { Progress } from './progress/progress.ts';
 import { Confirmation } from './reuse/confirmation.ts';
@@ -10,8 +11,12 @@ import type { Stopping } from './stopping.ts';
 import { questionsAtOnce, type Target } from './target.ts';
 import { type OpenModelFile, type Transferred, transferLayer } from './transfer.ts';
 
+/** Small layers in flight for each worker: they wait for answers most of their time. */
+const smallAtOnce = 4;
+
 export interface BringOptions {
   target: Target;
+  /** Layers in flight; of small ones {@link smallAtOnce} times as many. */
   workers: number;
   /** Whether one failed layer stops the others. */
   failFast: boolean;
@@ -21,8 +26,8 @@ export interface BringOptions {
 }
 
 /**
- * Every layer, in the order given, in the target: what is said to be there is confirmed, the rest transferred, as many at
- * a time as there are workers, large ones first.
+ * Every layer, in the order given, in the target: what is said to be there is confirmed, the rest transferred, large ones
+ * first.
  * @throws BoxcarError of the first layer that failed; `layers-failed` where the others went on.
  */
 export async function bringLayers(
@@ -35,12 +40,12 @@ export async function bringLayers(
   const failures: { path: string; error: BoxcarError }[] = [];
   const confirmation = new Confirmation(target, emit, stopping.kill);
   const asking = pLimit(questionsAtOnce);
-  const transferring = pLimit(workers);
+  const transferring = transfers(workers);
   const bring = async (settlement: Settlement) => {
     const { layer } = settlement;
     try {
       const there = await asking(() => confirm(settlement, confirmation, options, stopping));
-      const result = there ?? (await transferring(() => transfer(layer, options, stopping)));
+      const result = there ?? (await transferring(layer, () => transfer(layer, options, stopping)));
       if (result) results.set(layer, result);
     } catch (thrown) {
       if (thrown === stopping.stop.reason) return;
@@ -57,6 +62,13 @@ export async function bringLayers(
   stopping.stop.throwIfAborted();
   if (first) throw layersFailed(failures, settlements.length);
   return settlements.map(({ layer }) => results.get(layer) as Transferred);
+}
+
+/** As many transfers at a time as there are workers; small layers go beside large ones. */
+function transfers(workers: number): <T>(layer: LayerPlan, transfer: () => Promise<T>) => Promise<T> {
+  const large = pLimit(workers);
+  const all = pLimit(workers * smallAtOnce);
+  return (layer, transfer) => (layerSize(layer) > wholeSize ? large(() => all(transfer)) : all(transfer));
 }
 
 /** The layer as a candidate has brought it; `undefined` where none is right. */

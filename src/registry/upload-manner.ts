@@ -13,9 +13,15 @@ const patienceWithSessions = 3;
 /** How bytes are sent to a registry. `auto` begins with what the dialect prefers: a stream, nearly everywhere. */
 export type UploadChoice = 'auto' | 'stream' | 'chunked';
 
-/** One stream a layer, or chunks of so many bytes. */
+/**
+ * Bytes of a body that goes whole into the closing PUT (distribution-spec, "POST then PUT"): a file of 1 MiB in its
+ * archive. It saves a request and its round trip, and costs its memory.
+ */
+export const wholeSize = 1088 * 1024;
+
+/** One stream a layer, chunks of so many bytes, or a small one whole. */
 export interface Manner {
-  readonly kind: 'stream' | 'chunked';
+  readonly kind: 'stream' | 'chunked' | 'whole';
   readonly chunkSize: number;
 }
 
@@ -49,6 +55,7 @@ export class UploadManner {
   #now: Manner;
   readonly #fixed: boolean;
   #chunksFail = false;
+  #wholeFails = false;
   #astray = 0;
 
   /** @param chunkSize in bytes; kept within what the dialect takes. */
@@ -67,8 +74,11 @@ export class UploadManner {
     return this.#now;
   }
 
-  /** The manner of the next request of a session that has `offset` bytes. */
-  for(offset: number): Manner {
+  /** The manner of the next request of a session that has `offset` bytes of a body of `size`. */
+  for(offset: number, size: number): Manner {
+    const { largestChunk = wholeSize } = this.dialect;
+    if (offset === 0 && size <= Math.min(wholeSize, largestChunk) && !this.#fixed && !this.#wholeFails)
+      return { kind: 'whole', chunkSize: wholeSize };
     // What is not the session's first PATCH must leave a last chunk for the closing PUT.
     if (offset > 0 && this.dialect.lastChunkInPut && this.#now.kind === 'stream')
       return { kind: 'chunked', chunkSize: this.#now.chunkSize };
@@ -93,6 +103,10 @@ export class UploadManner {
     if (method === 'PATCH' && offset > 0 && [400, 404, 405, 410].includes(status)) this.#astray += 1;
     const next = this.#better(failure);
     if (!next || (this.#fixed && next.kind !== as.kind)) return false;
+    if (as.kind === 'whole') {
+      this.#wholeFails = true;
+      return true;
+    }
     if (next.kind === 'stream') this.#chunksFail = true;
     // Layers in flight fail together: the first of them changes the manner, the others follow.
     if (as === this.#now) this.#now = next;
@@ -104,6 +118,9 @@ export class UploadManner {
     const { kind, chunkSize } = as;
     const stream: Manner = { kind: 'stream', chunkSize };
     const impatient = failures >= patienceWithManner;
+    // A body limit of less than 1 MiB, or a server before the registry that spoils PUTs: what else there is may do.
+    if (kind === 'whole')
+      return [400, 405, 411, 413, 416, 501].includes(status) || impatient ? this.#now : undefined;
     // ECR under a name that nobody knows: it may not close what came in several parts, and says 500.
     if (method === 'PUT')
       return kind === 'chunked' && status === 500 && failures > patienceWithManner ? stream : undefined;

@@ -86,6 +86,11 @@ function chunkHeaders(offset: number, length: number): Record<string, string> {
   return { 'content-length': `${length}`, 'content-range': `${offset}-${offset + length - 1}` };
 }
 
+/** A body that is whole is no chunk. */
+function lastHeaders(offset: number, length: number): Record<string, string> {
+  return offset === 0 ? { 'content-length': `${length}` } : chunkHeaders(offset, length);
+}
+
 /**
  * GET: what the registry holds of an upload. Ask only when no PATCH is open (distribution 2.8 answers 404 then).
  * @returns `undefined` when the session is gone.
@@ -137,7 +142,8 @@ export function isSessionLost({ method, status, offset, failures }: SessionFailu
 }
 
 /**
- * PUT: closes the session under its digest; with an empty body, or with the last bytes where the dialect wants them there.
+ * PUT: closes the session under its digest; with an empty body, or with the last bytes where the dialect wants
+ * them there, or with all of a small one.
  * @throws BoxcarError; `DigestRefused` when the registry computed another digest; also for an answer that leaves open
  *   whether there is a blob now.
  */
@@ -154,7 +160,7 @@ export async function closeUpload(
   const answer = await repository.request({
     method: 'PUT',
     url,
-    headers: { ...octets, ...(last ? chunkHeaders(session.offset, last.length) : {}) },
+    headers: { ...octets, ...(last ? lastHeaders(session.offset, last.length) : {}) },
     ...(last ? { body: inPieces(last) } : {}),
     answerMs: closeMs,
     signal,
@@ -178,10 +184,17 @@ export async function cancelUpload(
   session: UploadSession,
   signal?: AbortSignal,
 ): Promise<boolean> {
-  try {
-    const answer = await repository.request({ method: 'DELETE', url: session.location, signal });
+  const cancel = async ({ location }: UploadSession) => {
+    const answer = await repository.request({ method: 'DELETE', url: location, signal });
     await answer.discard();
-    return (answer.status >= 200 && answer.status < 300) || answer.status === 404 || answer.status === 410;
+    return answer.status;
+  };
+  try {
+    let status = await cancel(session);
+    // Distribution: a Location names an offset, and is of no use where a refused request has brought bytes.
+    const now = status === 416 ? await uploadStatus(repository, session, signal) : undefined;
+    if (now) status = await cancel(now);
+    return (status >= 200 && status < 300) || status === 404 || status === 410;
   } catch (error) {
     if (signal?.aborted) throw error;
     return false;

@@ -4,7 +4,7 @@ import type { Digest } from '../oci/digest.ts';
 import { BodyCursor, type UploadBody } from './body-cursor.ts';
 import { ChunkMemory, inPieces } from './chunk-pool.ts';
 import type { Repository } from './repository.ts';
-import type { Manner, UploadManner } from './upload-manner.ts';
+import { type Manner, type UploadManner, wholeSize } from './upload-manner.ts';
 import {
   appendUpload,
   cancelUpload,
@@ -80,6 +80,8 @@ class Upload {
   #digest: Digest | undefined;
   /** Bytes that the closing PUT brings. */
   #tail: Uint8Array | undefined;
+  /** All bytes of a small body, as soon as they are here. */
+  #whole: Promise<Uint8Array> | undefined;
   /** The newest PATCH was cut, so that its session may be gone. */
   #cut = false;
   /** Sessions that were gone with their bytes after a cut. */
@@ -133,7 +135,10 @@ class Upload {
       this.#keep(await this.#ask(before));
       if (!this.#session && this.#cut) this.#lost += 1;
     }
-    if (!this.#session) await this.#keep(await startUpload(this.#repository, kill));
+    if (!this.#session) {
+      if (this.#manner.for(0, this.#body.size).kind === 'whole') this.#gatherWhole();
+      await this.#keep(await startUpload(this.#repository, kill));
+    }
     this.#uncertain = false;
     this.#cut = false;
   }
@@ -151,23 +156,50 @@ class Upload {
 
   async #send(): Promise<void> {
     const { stop } = this.#options;
-    for (let session = this.#session; session && session.offset < this.#body.size; session = this.#session) {
-      if (this.#tail && session.offset + this.#tail.length === this.#body.size) return;
+    const { size } = this.#body;
+    for (let session = this.#session; session && session.offset < size; session = this.#session) {
+      if (this.#tail && session.offset + this.#tail.length === size) return;
       this.#tail = undefined;
-      this.#cursor.seek(session.offset);
       this.#options.onOffset?.(session.offset);
-      await this.#cursor.ready();
-      this.#sentAs = this.#manner.for(session.offset);
-      await (this.#sentAs.kind === 'stream' ? this.#sendStream(session) : this.#sendChunk(session));
+      this.#sentAs = this.#manner.for(session.offset, size);
+      if (this.#sentAs.kind === 'whole') this.#tail = await this.#gatherWhole();
+      else await this.#sendPart(session);
       if (this.#cursor.failure !== undefined) throw this.#cursor.failure;
       if (this.#tail) break;
       if (stop.aborted) throw stop.reason;
     }
     if (this.#digest) return;
     // A session that was complete already: the digest still needs every byte to have passed.
-    this.#cursor.seek(this.#body.size);
+    this.#cursor.seek(size);
     await this.#cursor.finish();
     if (stop.aborted) throw stop.reason;
+  }
+
+  /** Begun while the registry opens the session. */
+  #gatherWhole(): Promise<Uint8Array> {
+    this.#whole ??= this.#gather();
+    // Whoever waits for it is told.
+    this.#whole.catch(() => {});
+    return this.#whole;
+  }
+
+  async #gather(): Promise<Uint8Array> {
+    const { stop } = this.#options;
+    this.#cursor.seek(0);
+    const bytes = this.#chunk.of(wholeSize).subarray(0, this.#body.size);
+    await this.#cursor.gather(bytes);
+    if (stop.aborted) throw stop.reason;
+    return bytes;
+  }
+
+  async #sendPart(session: UploadSession): Promise<void> {
+    // Only one may take bytes: what was begun, before the manner changed, ends first.
+    await this.#whole?.catch(() => {});
+    this.#whole = undefined;
+    this.#cursor.seek(session.offset);
+    await this.#cursor.ready();
+    this.#sentAs = this.#manner.for(session.offset, this.#body.size);
+    await (this.#sentAs.kind === 'chunked' ? this.#sendChunk(session) : this.#sendStream(session));
   }
 
   async #sendStream(session: UploadSession): Promise<void> {
@@ -227,6 +259,7 @@ class Upload {
       // Without bytes of its own it leaves the session as it is, or none.
       this.#uncertain = this.#tail !== undefined;
       await closeUpload(this.#repository, session, digest, this.#tail, kill);
+      if (this.#tail) this.#options.onOffset?.(this.#body.size);
     } catch (error) {
       // The answer may be lost and the blob there: look before doing it again.
       const mayBeDone =
@@ -264,6 +297,7 @@ class Upload {
     const failure = { method, status, offset, sent, failures, lost: this.#lost, as: this.#sentAs };
     // A HEAD that is refused says nothing about how bytes are sent.
     const changed = ['PATCH', 'PUT'].includes(method) && this.#manner.learn(failure);
+    if (changed) this.#tail = undefined;
     const lost = changed || isSessionLost({ method, status, offset, failures });
     if (lost) this.#keep(undefined);
     // Of no more use, but still there; where no answer came, another request may get none either.
@@ -277,6 +311,7 @@ class Upload {
     this.#keep(undefined);
     this.#digest = undefined;
     this.#tail = undefined;
+    this.#whole = undefined;
     this.#cursor.close();
     if (session) await cancelUpload(this.#repository, session, this.#options.kill);
   }

@@ -167,7 +167,7 @@ describe('shards', () => {
       const result = await pushShard({ ...options, shard: '3/3', finalizeLast: true });
       assert.ok('manifestDigest' in result && result.manifestDigest === digest);
       const sent = registry.requests.filter(
-        ({ method, requestBytes }) => method === 'PATCH' && requestBytes > 100_000,
+        ({ method, requestBytes }) => ['PATCH', 'PUT'].includes(method) && requestBytes > 100_000,
       );
       assert.equal(sent.length, 2, 'each large layer once');
       if (changes.deletes !== 'refused') assert.deepEqual(tags(), ['v1']);

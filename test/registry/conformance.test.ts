@@ -100,7 +100,10 @@ describeEachRegistry('the registry client', (kind) => {
       },
       // A PATCH that is out of step (416) is refused with its bytes: distribution 3 may still be busy with a cut one.
       bytesSent: () =>
-        of('PATCH').reduce((sum, { requestBytes, status }) => sum + (status === 416 ? 0 : requestBytes), 0),
+        [...of('PATCH'), ...of('PUT')].reduce(
+          (sum, { requestBytes, status }) => sum + (status === 416 ? 0 : requestBytes),
+          0,
+        ),
       closings: () => of('PUT').map(({ url }) => url),
       refusals: () => refusals(proxy.requests),
       blob: (digest) => {

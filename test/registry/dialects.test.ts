@@ -68,8 +68,8 @@ describe('dialects', () => {
     for (const name of dialectNames.filter((each) => each !== 'cloudflare'))
       assert.equal(manner(name, 'auto').now.kind, 'stream', name);
     assert.equal(manner('gar', 'auto').goesOn, false);
-    assert.equal(manner('ecr', 'auto').for(0).kind, 'stream');
-    assert.equal(manner('ecr', 'auto').for(6 * mib).kind, 'chunked');
+    assert.equal(manner('ecr', 'auto').for(0, 100 * mib).kind, 'stream');
+    assert.equal(manner('ecr', 'auto').for(6 * mib, 100 * mib).kind, 'chunked');
     assert.deepEqual(limitsOf(dialectNamed('ghcr').dialect), { manifest: 4 * mib, layer: 10 * 1024 ** 3 });
     assert.deepEqual(limitsOf(dialectNamed('standard').dialect), { manifest: 4 * mib });
   });

@@ -270,11 +270,11 @@ test('a closing PUT that is always refused is not a reason to send a layer eleve
   const { error, retries } = await upload(
     repository,
     new UploadManner('auto', mib),
-    new TestBody(seededBytes(mib)),
+    new TestBody(seededBytes(2 * mib)),
   );
   assert.equal(error.request?.answer, 'DENIED "quota"');
   assert.equal(retries.length, 0);
-  assert.equal(registry.bytesSent(), mib);
+  assert.equal(registry.bytesSent(), 2 * mib);
 });
 
 test('Locations on another origin get no credentials', async (t) => {
@@ -286,7 +286,7 @@ test('Locations on another origin get no credentials', async (t) => {
   const { digest, error } = await upload(
     repository,
     new UploadManner('auto', mib),
-    new TestBody(seededBytes(mib)),
+    new TestBody(seededBytes(2 * mib)),
   );
   assert.ok(digest, error.message);
   const elsewhere = registry.requests.filter(({ origin }) => origin === 'storage');
