@@ -14,6 +14,7 @@ export class PieceQueue {
   readonly #pieces: Piece[] = [];
   readonly #limit: number;
   readonly #pool: PiecePool;
+  readonly #onWait: (ms: number) => void;
   #queued = 0;
   #gathering: Piece | undefined;
   #since = 0;
@@ -22,10 +23,19 @@ export class PieceQueue {
   #wakeReader: (() => void) | undefined;
   #wakeSource: (() => void) | undefined;
 
-  /** @param source fills the memory that it is given, and waits where it is asked to. */
-  constructor(source: (sink: ByteSink) => Promise<void>, limit: number, pool: PiecePool) {
+  /**
+   * @param source fills the memory that it is given, and waits where it is asked to.
+   * @param onWait told how long the reader has waited for a piece, in ms.
+   */
+  constructor(
+    source: (sink: ByteSink) => Promise<void>,
+    limit: number,
+    pool: PiecePool,
+    onWait: (ms: number) => void = () => {},
+  ) {
     this.#limit = limit;
     this.#pool = pool;
+    this.#onWait = onWait;
     source({ room: () => this.#room(), took: (bytes) => this.#took(bytes) }).then(
       () => this.#end(),
       (error) => this.#end(error),
@@ -45,10 +55,12 @@ export class PieceQueue {
         if (this.#failure !== undefined) throw this.#failure;
         return;
       } else {
+        const since = performance.now();
         await new Promise<void>((resolve) => {
           this.#wakeReader = resolve;
         });
         this.#wakeReader = undefined;
+        this.#onWait(performance.now() - since);
       }
     }
   }

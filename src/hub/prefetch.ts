@@ -1,17 +1,18 @@
+import { ConnectionCount } from './connections.ts';
 import { PiecePool } from './piece-pool.ts';
 
 const mib = 1024 * 1024;
-/** Connections in flight for all files together, as far as each file may have two: eight windows of 3 MiB hold little memory. */
-const connections = 8;
+const smallestWindow = mib;
 /** What is fetched ahead is lost when the process is killed: windows are small, and an eighth of a file at most. */
 const largestWindow = 3 * mib;
 
 /**
- * Shares a bounded memory among the files being read: few files get several windows each, because one connection to a
- * CDN is slower than the link; many files get two, and smaller ones.
+ * Shares connections and a bounded memory among the files being read: few files get several windows each, because one
+ * connection to a CDN is slower than the link; many files get two, and smaller ones.
  */
 export class PrefetchBudget {
   readonly pool = new PiecePool();
+  readonly connections = new ConnectionCount();
   readonly #bytes: number;
   #files = 0;
 
@@ -27,9 +28,11 @@ export class PrefetchBudget {
    */
   share(size: number, read = size): { windows: number; windowSize: number } {
     const files = Math.max(1, this.#files);
-    const windows = Math.min(4, Math.max(2, Math.floor(connections / files)));
-    const largest = Math.min(largestWindow, this.#bytes / (files * windows), size / 32, read / 16);
-    return { windows, windowSize: Math.max(mib, Math.floor(largest)) };
+    this.connections.look(files);
+    const memory = this.#bytes / files;
+    const windows = Math.max(2, Math.floor(Math.min(this.connections.now / files, memory / smallestWindow)));
+    const largest = Math.min(largestWindow, memory / windows, size / 8 / windows, read / 16);
+    return { windows, windowSize: Math.max(smallestWindow, Math.floor(largest)) };
   }
 
   enter(): void {

@@ -6,12 +6,12 @@ import type { ModelFile, Snapshot } from '../hub/model-file.ts';
 import { PrefetchBudget } from '../hub/prefetch.ts';
 import type { OpenModelFile } from './transfer.ts';
 
-/** Bytes of files fetched ahead of their layers, all workers together. */
-const prefetchBytes = 64 * 1024 * 1024;
+const mib = 1024 * 1024;
 
-/** How the files of a snapshot are read. */
-export function fileOpener(hub: Hub, snapshot: Snapshot): OpenModelFile {
-  const budget = new PrefetchBudget(prefetchBytes);
+/** How the files of a snapshot are read. @param workers files that are read at a time. */
+export function fileOpener(hub: Hub, snapshot: Snapshot, workers: number): OpenModelFile {
+  // What is fetched ahead, all files together.
+  const budget = new PrefetchBudget((24 + 6 * workers) * mib);
   const files = new Map<string, ModelFile>(snapshot.files.map((file) => [file.path, file]));
   return ({ path }, { onRead, onRetry }) => {
     const file = files.get(path) as ModelFile;

@@ -22,7 +22,7 @@ export async function planSnapshot(
   const files = weights === 'all' ? filtered : keepWeights(filtered, weights);
   const [best] = weights === 'all' ? possibleSavings(files).sort((a, b) => b.bytes - a.bytes) : [];
   if (scans) {
-    const open = fileOpener(hub, snapshot);
+    const open = fileOpener(hub, snapshot, 1);
     const head = ({ path }: ModelFile) => firstPiece(open, path, 0, checked.signal);
     await denyUnsafe(files, head, (message) => emit(warning(message)));
   }

@@ -131,7 +131,7 @@ async function prepared<T>(
 async function jobOf(prepared: Prepared): Promise<Publish> {
   const { checked, hub, target, plan, snapshot, tags } = prepared;
   const { workers, force, check, failFast, emit, signal } = checked;
-  const openFile = fileOpener(hub, snapshot);
+  const openFile = fileOpener(hub, snapshot, checked.workers);
   announce(prepared);
   await target.connect(signal ?? new AbortController().signal);
   checkLimits(plan, target.limits, target.name);
