@@ -89,7 +89,9 @@ export class ByteSockets {
     socket.rest(restMs);
     this.#resting.add(socket);
     const [oldest] = this.#resting;
-    if (this.#resting.size > mostResting) oldest?.destroy();
+    if (!oldest || this.#resting.size <= mostResting) return;
+    this.#resting.delete(oldest);
+    oldest.destroy();
   }
 
   async #open(url: URL, namedBy: string | undefined, key: string): Promise<ByteSocket> {

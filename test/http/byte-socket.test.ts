@@ -122,7 +122,7 @@ test('an end before the promised one is told, whoever reads or waits', async (t)
 
 test('more bytes than were promised are nobody’s, and no answer to what is asked next', async (t) => {
   const evil = answer('evil');
-  const long = 'x'.repeat(100_000);
+  const long = 'x'.repeat(200_000);
   const sayings: Record<string, (socket: Socket) => void> = {
     '/at-once': (socket) => socket.write(Buffer.concat([answer('good'), evil])),
     '/behind': (socket) => socket.write(Buffer.concat([answer(long), evil])),
@@ -143,10 +143,8 @@ test('more bytes than were promised are nobody’s, and no answer to what is ask
 test('bytes that nobody has asked for', async (t) => {
   const { get, server } = await scripted(t, (socket) => socket.write(answer('good')));
   await bodyOf(await get());
-  const { promise: closed, resolve } = Promise.withResolvers<void>();
-  const [kept] = server.open;
-  kept?.once('close', resolve).write('HTTP/1.1 200 OK\r\n');
-  await closed;
+  for (const kept of server.open) kept.write(answer('evil'));
+  for (let i = 0; i < 50; i++) await turn();
   assert.equal(await bodyOf(await get()), 'good');
   assert.equal(server.connections(), 2);
 });
@@ -215,6 +213,36 @@ describe('a sink', () => {
   });
 });
 
+test('a reader that holds the end of its answer keeps no connection, and frees no other reader', async (t) => {
+  const { get, server } = await scripted(t, (socket) => socket.write(answer('x'.repeat(10_000))));
+  const [first, second] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const taken: number[] = [];
+  const reads = [];
+  for (const [size, { promise }] of [
+    [10_000, first],
+    [1000, second],
+  ] as const) {
+    const { socket } = await get();
+    reads.push(
+      socket.read({
+        room: () => Buffer.alloc(size),
+        took(bytes) {
+          taken.push(bytes);
+          return promise;
+        },
+      }),
+    );
+    for (let i = 0; i < 5; i++) await turn();
+  }
+  assert.equal(server.connections(), 1);
+  first.resolve();
+  await reads[0];
+  assert.deepEqual(taken, [10_000, 1000]);
+  second.resolve();
+  await reads[1];
+  assert.equal(taken.length, 11);
+});
+
 describe('TLS', () => {
   /** As TLS servers may: a record for each piece. */
   const inRecords =
@@ -257,6 +285,45 @@ describe('TLS', () => {
     }
     assert.equal(server.connections(), 1);
   });
+
+  test(
+    'writes nothing into the memory of a reader that was stopped, from that on',
+    needsOpenssl,
+    async (t) => {
+      const { server: identity } = await temporaryAuthority();
+      const body = Buffer.alloc(400_000, 1);
+      const { get } = await scripted(
+        t,
+        inRecords(512, (socket) => socket.write(answer(body))),
+        identity,
+      );
+      const stops: ((abort: AbortController) => void)[] = [
+        (abort) => abort.abort(),
+        // Between two records that were decrypted together.
+        (abort) => queueMicrotask(() => abort.abort()),
+        () => assert.fail('mine'),
+      ];
+      for (const stop of stops) {
+        const abort = new AbortController();
+        const { socket } = await get('/', abort.signal);
+        const memory = Buffer.alloc(body.length + 1);
+        let at = 0;
+        await assert.rejects(
+          socket.read({
+            room: () => memory.subarray(at),
+            took(bytes) {
+              at += bytes;
+              if (at > 200_000) stop(abort);
+              return undefined;
+            },
+          }),
+        );
+        memory.fill(2);
+        for (let i = 0; i < 10; i++) await turn();
+        assert.ok(!memory.includes(1));
+      }
+    },
+  );
 
   test(
     'that ends behind an answer is told before that was read: all the same it is',
