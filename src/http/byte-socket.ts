@@ -1,6 +1,6 @@
-import { connect as connectPlain, isIP, type LookupFunction, type OnReadOpts, type Socket } from 'node:net';
-import { type ConnectionOptions, connect as connectTls, type SecureContext } from 'node:tls';
+import type { Socket } from 'node:net';
 import type { Headers } from './client.ts';
+import { type ConnectOptions, connect } from './connect.ts';
 import { parseAnswerHead } from './message-head.ts';
 
 /** Bytes of an answer's head; undici's limit as well. */
@@ -48,12 +48,7 @@ class Closed extends Error {
   }
 }
 
-export interface ByteSocketOptions {
-  /** Its origin is connected to. */
-  url: URL;
-  /** Certificates that are trusted; Node's where it is left out. */
-  secureContext: SecureContext | undefined;
-  lookup: LookupFunction | undefined;
+export interface ByteSocketOptions extends ConnectOptions {
   /** Time to connect, TLS included, in ms. */
   timeoutMs: number;
   /** An answer has been read whole, and another may be asked for. */
@@ -102,29 +97,14 @@ export class ByteSocket {
 
   constructor(options: ByteSocketOptions) {
     this.#options = options;
-    const { url, lookup, secureContext, timeoutMs } = options;
-    const tls = url.protocol === 'https:';
-    const host = url.hostname.replace(/^\[|\]$/g, '');
-    const onread: OnReadOpts = {
+    this.#socket = connect(options, {
       buffer: () => this.#memory(),
       callback: (bytes, memory) => this.#took(bytes, memory),
-    };
-    const where = {
-      host,
-      port: Number(url.port) || (tls ? 443 : 80),
-      onread,
-      ...(lookup ? { lookup } : {}),
-    };
-    // A name is sent as SNI (RFC 6066 section 3), an address is not.
-    const name = isIP(host) ? {} : { servername: host };
-    const trust = secureContext ? { secureContext } : {};
-    this.#socket = tls
-      ? connectTls({ ...where, ...name, ...trust, ALPNProtocols: ['http/1.1'] } as ConnectionOptions)
-      : connectPlain(where);
-    this.#timer = setTimeout(() => this.destroy(timedOut()), timeoutMs);
+    });
+    this.#timer = setTimeout(() => this.destroy(timedOut()), options.timeoutMs);
     this.#socket
       .setNoDelay(true)
-      .once(tls ? 'secureConnect' : 'connect', () => clearTimeout(this.#timer))
+      .once(options.url.protocol === 'https:' ? 'secureConnect' : 'connect', () => clearTimeout(this.#timer))
       .on('error', (error) => this.destroy(error))
       .on('end', () => this.#ended())
       .on('close', () => {

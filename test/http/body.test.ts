@@ -85,6 +85,31 @@ for (const [way, client] of Object.entries(ways)) {
       );
     });
 
+    test('a reader that held when it was stopped is given nothing of the rest', async (t) => {
+      const server = await serve(t, (_request, response) => void response.end(Buffer.alloc(100_000)));
+      const abort = new AbortController();
+      const url = new URL(server.url);
+      const answer = await client(t, server.url).request({ method: 'GET', url, signal: abort.signal });
+      const { promise: held, resolve: release } = Promise.withResolvers<void>();
+      const { promise: taken, resolve: took } = Promise.withResolvers<void>();
+      let calls = 0;
+      const read = answer.into({
+        room: () => Buffer.alloc(1000),
+        took() {
+          calls += 1;
+          took();
+          return held;
+        },
+      });
+      await taken;
+      const reason = new Error('stopped');
+      abort.abort(reason);
+      await assert.rejects(read, (error) => error === reason);
+      release();
+      for (let i = 0; i < 5; i++) await new Promise((resolve) => setImmediate(resolve));
+      assert.equal(calls, 1);
+    });
+
     test('a body that broke before anybody read it does not hang its reader', {
       timeout: 5000,
     }, async (t) => {

@@ -325,6 +325,28 @@ describe('TLS', () => {
     },
   );
 
+  test('is asked for the name, and for HTTP/1.1 alone', needsOpenssl, async (t) => {
+    const { server: identity } = await temporaryAuthority();
+    const asked: unknown[] = [];
+    const { server, sockets, get } = await scripted(
+      t,
+      (socket) => {
+        const { servername, alpnProtocol } = socket as TLSSocket & { servername: unknown };
+        asked.push([servername, alpnProtocol]);
+        socket.write(answer('good'));
+      },
+      { ...identity, ALPNProtocols: ['h2', 'http/1.1'] } as ServerIdentity,
+    );
+    await bodyOf(await get());
+    const byName = new URL(server.url.replace('127.0.0.1', 'localhost'));
+    const got = await sockets.get(byName, {}, undefined, never);
+    await bodyOf(got ?? assert.fail('not understood'));
+    assert.deepEqual(asked, [
+      [false, 'http/1.1'],
+      ['localhost', 'http/1.1'],
+    ]);
+  });
+
   test(
     'that ends behind an answer is told before that was read: all the same it is',
     needsOpenssl,
