@@ -97,11 +97,20 @@ export function response(answer: Dispatcher.ResponseData, asked: Asked): HttpRes
   };
   const into = (sink: ByteSink) => {
     let spent: Buffer | undefined;
+    let isOver = false;
+    // An answer may break while its reader is held: what is left of the chunk is not given any more then.
+    const open: ByteSink = {
+      room: () => (isOver ? undefined : sink.room()),
+      took: (bytes) => sink.took(bytes),
+    };
     return each((chunk) => {
       // Not this one yet: it may come from within undici's parser, which looks at it once more.
       if (spent) release(spent);
       spent = chunk;
-      return copied(chunk, sink);
+      return copied(chunk, open);
+    }).finally(() => {
+      isOver = true;
+      if (spent) release(spent);
     });
   };
   const discard = async () => {
@@ -163,22 +172,26 @@ export function byteResponse({ head, socket }: ByteAnswer, asked: Asked): HttpRe
         },
       });
     } catch (error) {
-      throw failureOf(watch.reasonFor(error), side, facts, signal);
+      // What the sink throws stays what it is.
+      throw error === socket.error ? failureOf(watch.reasonFor(error), side, facts, signal) : error;
     } finally {
       watch.done();
     }
   };
   const each: HttpResponse['each'] = (onChunk) => {
+    // Filled from one end to the other: chunks of a byte each do not have 64 KiB each.
     let memory = Buffer.alloc(0);
-    let enough = false;
+    let isEnough = false;
     return into({
       room() {
-        memory = Buffer.allocUnsafe(chunkSize);
-        return enough ? undefined : memory;
+        if (memory.length === 0) memory = Buffer.allocUnsafe(Math.min(chunkSize, head.length));
+        return isEnough ? undefined : memory;
       },
       took(bytes) {
-        const goOn = onChunk(memory.subarray(0, bytes));
-        enough = goOn === false;
+        const chunk = memory.subarray(0, bytes);
+        memory = memory.subarray(bytes);
+        const goOn = onChunk(chunk);
+        isEnough = goOn === false;
         return goOn || undefined;
       },
     });

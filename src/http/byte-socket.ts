@@ -1,6 +1,7 @@
-import { connect as connectPlain, type LookupFunction, type OnReadOpts, type Socket } from 'node:net';
-import { connect as connectTls } from 'node:tls';
+import type { Socket } from 'node:net';
 import type { Headers } from './client.ts';
+import { type ConnectOptions, connect } from './connect.ts';
+import { parseAnswerHead } from './message-head.ts';
 
 /** Bytes of an answer's head; undici's limit as well. */
 const headLimit = 16 * 1024;
@@ -10,7 +11,10 @@ const spareSize = 64 * 1024;
 
 /** Where an answer's bytes go, without a copy in between. */
 export interface ByteSink {
-  /** Memory for what comes next, at least one byte of it; `undefined` when no more is wanted. */
+  /**
+   * Memory for what comes next, at least one byte of it; `undefined` when no more is wanted. It may be asked for again
+   * before any of it was used.
+   */
   room(): Buffer | undefined;
   /** So many bytes have come into it; a promise holds the rest back. */
   took(bytes: number): Promise<void> | undefined;
@@ -20,11 +24,20 @@ export interface ByteSink {
 export interface ByteHead {
   status: number;
   headers: Headers;
+  /** Of the body, in bytes. */
   length: number;
 }
 
 /** An answer that these sockets do not understand: its length is not known beforehand. */
-export class NotUnderstood extends Error {}
+export class NotUnderstood extends Error {
+  /** Whether the next answer will be of that kind too: it was no refusal, and HTTP. */
+  readonly lasting: boolean;
+
+  constructor(lasting: boolean) {
+    super('an answer without a length');
+    this.lasting = lasting;
+  }
+}
 
 /** The other side has closed the connection: undici's words for it, so that it is told the same. */
 class Closed extends Error {
@@ -35,262 +48,264 @@ class Closed extends Error {
   }
 }
 
-export interface ByteSocketOptions {
-  url: URL;
-  ca: string[] | undefined;
-  lookup: LookupFunction | undefined;
+export interface ByteSocketOptions extends ConnectOptions {
+  /** Time to connect, TLS included, in ms. */
   timeoutMs: number;
+  /** An answer has been read whole, and another may be asked for. */
+  onFree: (socket: ByteSocket) => void;
+  /** It is closed for good. */
+  onGone: (socket: ByteSocket) => void;
+}
+
+interface Waiting<T> {
+  resolve: (value: T | PromiseLike<T>) => void;
+  reject: (error: unknown) => void;
+}
+
+interface Reading extends Waiting<void> {
+  sink: ByteSink;
 }
 
 /**
  * A connection that reads answers straight into the memory of whoever wants them, one after the other. A stream of 64 KiB
  * buffers, which Node makes of a socket otherwise, costs twice as much CPU time; in TLS, where it has 16 KiB each, three
  * times (bench/NOTES.md). It speaks just enough HTTP/1.1 for that: GET, and answers with a Content-Length.
+ *
+ * What is asked of it fails only when the socket is closed: from then on nothing writes into a sink's memory any more.
  */
 export class ByteSocket {
+  readonly #options: ByteSocketOptions;
   readonly #socket: Socket;
-  /** Heads, and the first read after a pause, which the socket makes into the memory it was given before that. */
-  readonly #spare = Buffer.allocUnsafeSlow(spareSize);
-  #headBytes = 0;
-  /** Where the socket reads to now. */
-  #target: Buffer = this.#spare;
-  #onHead: { resolve: (head: ByteHead) => void; reject: (error: unknown) => void } | undefined;
-  #body: { sink: ByteSink; resolve: () => void; reject: (error: unknown) => void } | undefined;
-  /** Bytes that came with the head. */
-  #early: Buffer = this.#spare.subarray(0, 0);
-  /** Bytes of the body that are still to come. */
-  #left = 0;
-  #reusable = true;
+  /** Memory for heads, and for what comes while no sink takes it. */
+  #spare = Buffer.allocUnsafeSlow(spareSize);
+  /** What lies in it and is still to be taken. */
+  #from = 0;
+  #to = 0;
+  /** The sink's memory that is read into; the spare memory where there is none. */
+  #direct: Buffer | undefined;
+  #asked: Waiting<ByteHead> | undefined;
+  #reading: Reading | undefined;
+  /** Until this the sink takes no more. */
+  #held: Promise<void> | undefined;
+  /** Bytes of the answer's body that the sink has not got yet; `undefined` when there is no answer. */
+  #left: number | undefined;
+  #keepsOpen = true;
   #error: unknown;
-  #onFree: (() => void) | undefined;
-  #onGone: (() => void) | undefined;
-  /** Whether it has answered before: then the other side may have closed it meanwhile. */
-  used = false;
+  #isClosed = false;
+  #timer: NodeJS.Timeout;
+  #forget = () => {};
 
-  constructor({ url, ca, lookup, timeoutMs }: ByteSocketOptions) {
-    const tls = url.protocol === 'https:';
-    const host = url.hostname.replace(/^\[|\]$/g, '');
-    const port = Number(url.port) || (tls ? 443 : 80);
-    const onread: OnReadOpts = {
-      buffer: () => this.#target as Uint8Array<ArrayBuffer>,
+  constructor(options: ByteSocketOptions) {
+    this.#options = options;
+    this.#socket = connect(options, {
+      buffer: () => this.#memory(),
       callback: (bytes, memory) => this.#took(bytes, memory),
-    };
-    const where = { host, port, onread, ...(lookup ? { lookup } : {}) };
-    this.#socket = tls
-      ? connectTls({
-          ...where,
-          ALPNProtocols: ['http/1.1'],
-          ...(ca ? { ca } : {}),
-          ...(isName(host) ? { servername: host } : {}),
-        } as never)
-      : connectPlain(where);
-    this.#socket.setNoDelay(true);
-    const late = setTimeout(() => this.destroy(timedOut()), timeoutMs);
+    });
+    this.#timer = setTimeout(() => this.destroy(timedOut()), options.timeoutMs);
     this.#socket
-      .once(tls ? 'secureConnect' : 'connect', () => clearTimeout(late))
+      .setNoDelay(true)
+      .once(options.url.protocol === 'https:' ? 'secureConnect' : 'connect', () => clearTimeout(this.#timer))
       .on('error', (error) => this.destroy(error))
-      .on('end', () => this.destroy(new Closed()))
+      .on('end', () => this.#ended())
       .on('close', () => {
-        clearTimeout(late);
-        this.destroy(new Closed());
+        this.#isClosed = true;
+        if (this.#error === undefined) this.#ended();
+        else this.#gone();
       });
+  }
+
+  /** What has ended the connection. */
+  get error(): unknown {
+    return this.#error;
   }
 
   /** Whether another request can be made. */
   get isOpen(): boolean {
-    return this.#error === undefined && this.#reusable;
+    return this.#error === undefined && this.#keepsOpen;
   }
 
-  /** Sends a GET. @throws what the socket throws; NotUnderstood. */
-  get(url: URL, headers: Record<string, string>): Promise<ByteHead> {
-    const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
-    const text = `GET ${url.pathname}${url.search} HTTP/1.1\r\nhost: ${url.host}\r\nconnection: keep-alive\r\n${lines.join('')}\r\n`;
-    this.#headBytes = 0;
-    this.#target = this.#spare;
+  /**
+   * Sends a request.
+   * @param signal ends it, the answer's body included.
+   * @throws what the socket throws; the signal's reason; NotUnderstood.
+   */
+  get(request: string, signal: AbortSignal): Promise<ByteHead> {
     return new Promise((resolve, reject) => {
       if (this.#error !== undefined) return reject(this.#error);
-      this.#onHead = { resolve, reject };
+      this.#asked = { resolve, reject };
+      const stop = () => this.destroy(signal.reason);
+      this.#forget = () => signal.removeEventListener('abort', stop);
+      if (signal.aborted) return stop();
+      signal.addEventListener('abort', stop, { once: true });
       this.#socket.ref();
-      this.#socket.write(text, 'latin1');
+      this.#socket.write(request, 'latin1');
     });
   }
 
-  /** Reads the body. Until then nothing is read: the other side waits. */
+  /** Reads the body. Until then nothing is read: the other side waits. @throws as `get` does; whatever the sink throws. */
   read(sink: ByteSink): Promise<void> {
     return new Promise((resolve, reject) => {
       if (this.#error !== undefined) return reject(this.#error);
-      this.#body = { sink, resolve, reject };
-      if (this.#copy(this.#early)) this.#socket.resume();
+      this.#reading = { sink, resolve, reject };
+      if (this.#fill()) this.#socket.resume();
     });
   }
 
-  /** @param onFree called when the body has been read and the connection can be used again. */
-  whenFree(onFree: () => void): void {
-    this.#onFree = onFree;
-  }
-
-  whenGone(onGone: () => void): void {
-    this.#onGone = onGone;
-  }
-
-  /** It may wait for the next request without keeping the process alive. */
-  rest(): void {
+  /** It waits for the next request, for so many ms at most, without keeping the process alive. */
+  rest(ms: number): void {
     this.#socket.unref();
+    this.#timer = setTimeout(() => this.destroy(), ms).unref();
+  }
+
+  /** Ends the rest. */
+  wake(): void {
+    clearTimeout(this.#timer);
   }
 
   destroy(error: unknown = new Closed()): void {
     if (this.#error !== undefined) return;
     this.#error = error;
+    this.#direct = undefined;
     this.#socket.destroy();
-    this.#onHead?.reject(error);
-    this.#onHead = undefined;
-    const body = this.#body;
-    this.#body = undefined;
-    body?.reject(error);
-    this.#onGone?.();
+    if (this.#isClosed) this.#gone();
   }
 
-  /** @returns whether to go on reading. */
+  #gone(): void {
+    clearTimeout(this.#timer);
+    this.#forget();
+    this.#asked?.reject(this.#error);
+    this.#reading?.reject(this.#error);
+    this.#asked = undefined;
+    this.#reading = undefined;
+    this.#options.onGone(this);
+  }
+
+  /** Nothing more will come. In TLS that is told before what came has been taken. */
+  #ended(): void {
+    if (this.#left === undefined || this.#to - this.#from < this.#left) this.destroy();
+    else this.#keepsOpen = false;
+  }
+
+  /** Where the socket is to read to: asked for after each read, for the next one. */
+  #memory(): Uint8Array<ArrayBuffer> {
+    if (this.#direct) return this.#direct as Uint8Array<ArrayBuffer>;
+    const waiting = this.#spare.subarray(this.#from, this.#to);
+    if (waiting.length === 0) {
+      this.#from = 0;
+      this.#to = 0;
+    } else if (this.#to === this.#spare.length) {
+      this.#spare = Buffer.allocUnsafeSlow(Math.max(spareSize, 2 * waiting.length));
+      this.#from = 0;
+      this.#to = waiting.copy(this.#spare);
+    }
+    return this.#spare.subarray(this.#to);
+  }
+
+  /**
+   * So many bytes have come into the memory that was given after the last read, which may be long ago.
+   * @returns whether to read on. TLS gives what it has decrypted all the same: that is kept.
+   */
   #took(bytes: number, memory: Uint8Array): boolean {
-    if (this.#onHead) return this.#tookHead(bytes);
-    if (!this.#body) {
-      // Nobody has asked for anything.
-      this.destroy();
-      return false;
-    }
-    // The first read after a pause is made into the memory that the socket was given before it.
-    if (memory.buffer === this.#spare.buffer) return this.#copy(this.#spare.subarray(0, bytes));
-    this.#left -= bytes;
-    const held = this.#body.sink.took(bytes);
-    if (!held) return this.#next();
-    this.#wait(held, this.#spare.subarray(0, 0));
-    return false;
+    const direct = memory === this.#direct;
+    this.#direct = undefined;
+    if (direct) return this.#fill(bytes);
+    if (this.#from === this.#to) this.#from = memory.byteOffset;
+    this.#to = memory.byteOffset + bytes;
+    if (this.#asked) return this.#tookHead(this.#asked);
+    // Nobody has asked for anything.
+    if (this.#left === undefined) this.destroy();
+    return this.#fill();
   }
 
-  #tookHead(bytes: number): boolean {
-    this.#headBytes += bytes;
-    const came = this.#spare.subarray(0, this.#headBytes);
+  #tookHead({ resolve }: Waiting<ByteHead>): boolean {
+    const came = this.#spare.subarray(this.#from, this.#to);
     const end = came.indexOf('\r\n\r\n');
-    if (end < 0 && this.#headBytes < headLimit) {
-      this.#target = this.#spare.subarray(this.#headBytes);
-      return true;
-    }
-    const head = end < 0 ? undefined : parseHead(came.toString('latin1', 0, end));
-    if (!head) {
-      this.destroy(new NotUnderstood('an answer without a length'));
+    if (end < 0 && came.length < headLimit) return true;
+    const isHead = end >= 0 && end < headLimit;
+    const head = isHead ? parseAnswerHead(came.toString('latin1', 0, end)) : undefined;
+    if (head?.length === undefined) {
+      this.destroy(new NotUnderstood(head !== undefined && head.status < 400));
       return false;
     }
-    this.used = true;
-    this.#reusable = !/\bclose\b/i.test(String(head.headers.connection ?? ''));
-    this.#left = head.length;
-    this.#early = came.subarray(end + 4);
-    this.#target = this.#spare;
-    const waiting = this.#onHead;
-    this.#onHead = undefined;
-    waiting?.resolve(head);
+    const { status, headers, length, keepsOpen } = head;
+    this.#from += end + 4;
+    this.#left = length;
+    this.#keepsOpen = keepsOpen;
+    this.#asked = undefined;
+    resolve({ status, headers, length });
     return false;
   }
 
-  /** Gives the sink what lies in the spare memory. @returns whether to go on reading. */
-  #copy(bytes: Buffer): boolean {
-    const body = this.#body;
-    if (!body) return false;
-    if (bytes.length > this.#left) {
-      this.destroy(new NotUnderstood('more bytes than were promised'));
-      return false;
-    }
-    let rest = bytes;
-    while (rest.length > 0) {
-      const room = body.sink.room();
-      if (!room) {
-        this.#enough();
-        return false;
+  /**
+   * Gives the sink what has come.
+   * @param direct so many bytes of it are in its memory already.
+   * @returns whether to read on.
+   */
+  #fill(direct = 0): boolean {
+    try {
+      if (direct > 0) this.#give(direct);
+      while (this.#reading && this.#error === undefined) {
+        if (this.#left === 0) return this.#finish(this.#reading);
+        if (this.#held) return false;
+        const room = this.#reading.sink.room();
+        if (!room) return this.#leave(({ resolve }) => resolve());
+        const wanted = room.subarray(0, this.#left);
+        if (this.#from === this.#to) {
+          this.#direct = wanted;
+          return true;
+        }
+        const copied = this.#spare.copy(wanted, 0, this.#from, this.#to);
+        this.#from += copied;
+        this.#give(copied);
       }
-      const copied = rest.copy(room);
-      rest = rest.subarray(copied);
-      this.#left -= copied;
-      const held = body.sink.took(copied);
-      if (held) {
-        this.#wait(held, rest);
-        return false;
-      }
+    } catch (error) {
+      this.#leave(({ reject }) => reject(error));
     }
-    return this.#next();
+    return false;
   }
 
-  /** Goes on when the sink can take more. The socket reads once more into the memory that it has now, the spare one. */
-  #wait(held: Promise<void>, rest: Buffer): void {
-    this.#target = this.#spare;
+  #give(bytes: number): void {
+    if (!this.#reading || this.#left === undefined) return;
+    this.#left -= bytes;
+    const held = this.#reading.sink.took(bytes);
+    if (!held) return;
+    this.#held = held;
     held.then(
       () => {
-        if (rest.length === 0 && this.#left > 0) this.#socket.resume();
-        else if (this.#copy(rest)) this.#socket.resume();
+        if (this.#held !== held) return;
+        this.#held = undefined;
+        if (this.#fill()) this.#socket.resume();
       },
-      (error) => this.destroy(error),
+      (error) => {
+        if (this.#held === held) this.#leave(({ reject }) => reject(error));
+      },
     );
   }
 
-  /** Makes room for what comes next. @returns whether anything shall. */
-  #next(): boolean {
-    if (!this.#body) return false;
-    if (this.#left === 0) {
-      this.#finished();
-      return this.isOpen;
-    }
-    const room = this.#body.sink.room();
-    if (!room) {
-      this.#enough();
-      return false;
-    }
-    this.#target = room.length > this.#left ? room.subarray(0, this.#left) : room;
-    return true;
-  }
-
-  /** The sink wants no more: what is still on its way is not worth waiting for. */
-  #enough(): void {
-    const body = this.#body;
-    this.#body = undefined;
+  /** The sink wants no more, or has failed: what is still on its way is not worth waiting for. */
+  #leave(settle: (reading: Reading) => void): false {
+    const reading = this.#reading;
+    if (reading) this.#reading = { ...reading, reject: () => settle(reading) };
     this.destroy();
-    body?.resolve();
+    return false;
   }
 
-  #finished(): void {
-    const body = this.#body;
-    this.#body = undefined;
-    this.#target = this.#spare;
-    if (!this.#reusable) this.destroy();
-    body?.resolve();
-    if (this.isOpen) this.#onFree?.();
+  /** The body is here; the reader goes on when its sink has taken the end of it. */
+  #finish({ resolve }: Waiting<void>): boolean {
+    const held = this.#held;
+    this.#held = undefined;
+    this.#reading = undefined;
+    this.#left = undefined;
+    this.#forget();
+    // More bytes than were promised would be taken for the next answer: those here, and what is read in this turn.
+    if (this.#from < this.#to) this.#keepsOpen = false;
+    setImmediate(() => {
+      if (this.isOpen) this.#options.onFree(this);
+      else this.destroy();
+      resolve(held);
+    });
+    return this.#keepsOpen;
   }
-}
-
-/** `undefined` for an answer whose body ends otherwise than after a number of bytes. */
-function parseHead(text: string): ByteHead | undefined {
-  const [first = '', ...lines] = text.split('\r\n');
-  const status = /^HTTP\/1\.1 (\d{3})(?: |$)/.exec(first)?.[1];
-  const headers: Headers = Object.create(null);
-  for (const line of lines) {
-    const colon = line.indexOf(':');
-    const name = line.slice(0, colon).toLowerCase();
-    if (!/^[!#$%&'*+.^_`|~\w-]+$/.test(name)) return undefined;
-    const value = line.slice(colon + 1).trim();
-    const before = headers[name];
-    headers[name] = before === undefined ? value : [before, value].flat();
-  }
-  const length = headers['content-length'];
-  const known =
-    typeof length === 'string' && /^\d{1,15}$/.test(length) && headers['transfer-encoding'] === undefined;
-  if (!status || Number(status) < 200 || !known) return undefined;
-  return {
-    status: Number(status),
-    headers,
-    length: [204, 304].includes(Number(status)) ? 0 : Number(length),
-  };
-}
-
-/** A name is sent as SNI (RFC 6066 section 3), an address is not. */
-function isName(host: string): boolean {
-  return !/^[\d.]+$|:/.test(host);
 }
 
 function timedOut(): Error {

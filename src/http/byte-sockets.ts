@@ -1,8 +1,12 @@
 import type { LookupFunction } from 'node:net';
+import { createSecureContext, type SecureContext } from 'node:tls';
 import { type ByteHead, ByteSocket, NotUnderstood } from './byte-socket.ts';
+import { requestHead } from './message-head.ts';
 
 /** How long a connection waits for its next request, in ms: less than servers do. */
 const restMs = 4000;
+/** Connections that wait, at most: a store that answers under many names does not take all descriptors. */
+const mostResting = 32;
 
 /** An answer, and the connection that has the rest of it. */
 export interface ByteAnswer {
@@ -11,7 +15,9 @@ export interface ByteAnswer {
 }
 
 export interface ByteSocketsOptions {
+  /** PEM texts; Node's own certificates where left out. */
   ca: string[] | undefined;
+  /** Time to connect, TLS included, in ms. */
   timeoutMs: number;
   /** How names are looked up for a request that a server has sent us to; throws where it may not. */
   lookupFor: (namedBy: string | undefined, to: URL) => Promise<LookupFunction | undefined>;
@@ -20,17 +26,24 @@ export interface ByteSocketsOptions {
 /** Connections for large answers, kept for the next window of the same file. */
 export class ByteSockets {
   readonly #options: ByteSocketsOptions;
-  readonly #resting = new Map<string, { socket: ByteSocket; timer: NodeJS.Timeout }[]>();
-  readonly #all = new Set<ByteSocket>();
+  /** All that are open, and who may use them. */
+  readonly #keys = new Map<ByteSocket, string>();
+  /** Those that wait, the last used last. */
+  readonly #resting = new Set<ByteSocket>();
   /** Origins that answer otherwise than with a length: these are left to undici. */
   readonly #others = new Set<string>();
+  /** Made once: reading some 150 certificates for each connection would cost more than the connection. */
+  #secureContext: SecureContext | undefined;
+  #isDestroyed = false;
 
   constructor(options: ByteSocketsOptions) {
     this.#options = options;
   }
 
   /**
-   * A GET. @returns `undefined` where the answer is of a kind that is not understood here: ask another way.
+   * A GET.
+   * @returns `undefined` where request or answer are of a kind that is not understood here: ask another way. That may be
+   * for a second time; but for a refusal, it is remembered of the origin.
    * @throws what the connection throws; the signal's reason.
    */
   async get(
@@ -39,63 +52,65 @@ export class ByteSockets {
     namedBy: string | undefined,
     signal: AbortSignal,
   ): Promise<ByteAnswer | undefined> {
-    if (this.#others.has(url.origin)) return undefined;
+    const request = requestHead(url, headers);
+    if (request === undefined || this.#others.has(url.origin)) return undefined;
+    // A connection is shared with nobody who may not go there: it was judged for who has named it.
+    const key = `${url.origin} ${namedBy ?? ''}`;
     for (;;) {
-      signal.throwIfAborted();
-      const socket = await this.#take(url, namedBy);
-      const wasUsed = socket.used;
-      const stop = () => socket.destroy(signal.reason);
-      signal.addEventListener('abort', stop, { once: true });
+      const kept = this.#wake(key);
+      const socket = kept ?? (await this.#open(url, namedBy, key));
       try {
-        const head = await socket.get(url, headers);
-        this.#whenFree(socket, keyOf(url, namedBy), () => signal.removeEventListener('abort', stop));
-        return { head, socket };
+        return { head: await socket.get(request, signal), socket };
       } catch (error) {
-        signal.removeEventListener('abort', stop);
         if (error instanceof NotUnderstood) {
-          this.#others.add(url.origin);
+          if (error.lasting) this.#others.add(url.origin);
           return undefined;
         }
-        // A connection that waited may have been closed by the other side just then: nothing was answered.
-        if (!wasUsed || signal.aborted) throw error;
+        // A connection that waited may have been closed by the other side just then.
+        if (!kept || signal.aborted) throw error;
       }
     }
   }
 
   destroy(): void {
-    for (const socket of this.#all) socket.destroy();
-    for (const each of this.#resting.values()) for (const { timer } of each) clearTimeout(timer);
-    this.#resting.clear();
+    this.#isDestroyed = true;
+    for (const socket of this.#keys.keys()) socket.destroy();
   }
 
-  async #take(url: URL, namedBy: string | undefined): Promise<ByteSocket> {
-    const resting = this.#resting.get(keyOf(url, namedBy)) ?? [];
-    for (let found = resting.pop(); found; found = resting.pop()) {
-      clearTimeout(found.timer);
-      if (found.socket.isOpen) return found.socket;
-    }
-    const { ca, timeoutMs } = this.#options;
-    const lookup = await this.#options.lookupFor(namedBy, url);
-    const socket = new ByteSocket({ url, ca, lookup, timeoutMs });
-    this.#all.add(socket);
-    socket.whenGone(() => this.#all.delete(socket));
+  #wake(key: string): ByteSocket | undefined {
+    const socket = [...this.#resting].findLast((each) => each.isOpen && this.#keys.get(each) === key);
+    if (!socket) return undefined;
+    this.#resting.delete(socket);
+    socket.wake();
     return socket;
   }
 
-  #whenFree(socket: ByteSocket, key: string, answered: () => void): void {
-    socket.whenFree(() => {
-      answered();
-      const resting = this.#resting.get(key) ?? [];
-      this.#resting.set(key, resting);
-      const timer = setTimeout(() => socket.destroy(), restMs);
-      timer.unref();
-      socket.rest();
-      resting.push({ socket, timer });
-    });
+  #rest(socket: ByteSocket): void {
+    socket.rest(restMs);
+    this.#resting.add(socket);
+    const [oldest] = this.#resting;
+    if (!oldest || this.#resting.size <= mostResting) return;
+    this.#resting.delete(oldest);
+    oldest.destroy();
   }
-}
 
-/** A connection is shared with nobody who may not go there: it was judged for who has named it. */
-function keyOf(url: URL, namedBy = ''): string {
-  return `${url.origin} ${namedBy}`;
+  async #open(url: URL, namedBy: string | undefined, key: string): Promise<ByteSocket> {
+    const { ca, timeoutMs, lookupFor } = this.#options;
+    const lookup = await lookupFor(namedBy, url);
+    if (ca) this.#secureContext ??= createSecureContext({ ca });
+    const socket = new ByteSocket({
+      url,
+      secureContext: this.#secureContext,
+      lookup,
+      timeoutMs,
+      onFree: (free) => this.#rest(free),
+      onGone: (gone) => {
+        this.#keys.delete(gone);
+        this.#resting.delete(gone);
+      },
+    });
+    this.#keys.set(socket, key);
+    if (this.#isDestroyed) socket.destroy();
+    return socket;
+  }
 }

@@ -3,9 +3,8 @@ import { once } from 'node:events';
 import { describe, type TestContext, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { BoxcarError } from '../../src/errors.ts';
-import type { HttpClient } from '../../src/http/client.ts';
 import { StallWatch } from '../../src/http/stall.ts';
-import { clientFor, serve } from './clients.ts';
+import { type Client, clientFor, serve, ways } from './clients.ts';
 
 // The one place that waits on purpose: silence has a length. It is many times shorter or longer than the limit.
 const stallMs = 300;
@@ -30,37 +29,127 @@ async function within<T>(ms: number, work: Promise<T>): Promise<T> {
 async function client(
   t: TestContext,
   answer: Parameters<typeof serve>[1],
-): Promise<{ http: HttpClient; url: URL }> {
+  way: (typeof ways)[keyof typeof ways] = clientFor,
+): Promise<{ http: Client; url: URL }> {
   const server = await serve(t, answer);
-  return { http: clientFor(t, server.url, { stallMs }), url: new URL(server.url) };
+  return { http: way(t, server.url, { stallMs }), url: new URL(server.url) };
+}
+
+const length = { 'content-length': 1000 };
+
+for (const [name, way] of Object.entries(ways)) {
+  describe(`silence through ${name}`, () => {
+    test('before the answer', async (t) => {
+      const { http, url } = await client(t, () => {}, way);
+      const started = performance.now();
+      await assert.rejects(within(5000, http.request({ method: 'GET', url })), isStall);
+      assert.ok(performance.now() - started >= stallMs - 5);
+    });
+
+    test('in the middle of a body', async (t) => {
+      const { http, url } = await client(
+        t,
+        (_request, response) => void response.writeHead(200, length).write('abc'),
+        way,
+      );
+      const answer = await http.request({ method: 'GET', url });
+      await assert.rejects(within(5000, answer.bytes(1000)), isStall);
+    });
+
+    test('before the first byte of a body', async (t) => {
+      const { http, url } = await client(
+        t,
+        (_request, response) => response.writeHead(200, length).flushHeaders(),
+        way,
+      );
+      const answer = await http.request({ method: 'GET', url });
+      await assert.rejects(
+        within(
+          2000,
+          answer.each(() => undefined),
+        ),
+        isStall,
+      );
+    });
+
+    test('in the middle of a head', async (t) => {
+      const { http, url } = await client(t, ({ socket }) => void socket.write('HTTP/1.1 200 OK\r\nx: '), way);
+      await assert.rejects(within(5000, http.request({ method: 'GET', url })), isStall);
+    });
+
+    test('in a body that nobody wants', async (t) => {
+      const { http, url } = await client(
+        t,
+        (_request, response) => {
+          response.writeHead(302, length).write('abc');
+        },
+        way,
+      );
+      const answer = await http.request({ method: 'GET', url });
+      await within(5000, answer.discard());
+    });
+  });
+
+  describe(`no silence through ${name}`, () => {
+    test('a body that drips is not stalled, however long it takes', async (t) => {
+      const server = await serve(t, async (_request, response) => {
+        response.writeHead(200, { 'content-length': 15 });
+        for (let i = 0; i < 15; i++) {
+          response.write('x');
+          await delay(60);
+        }
+        response.end();
+      });
+      const http = way(t, server.url, { stallMs: 600 });
+      const answer = await http.request({ method: 'GET', url: new URL(server.url) });
+      assert.equal((await answer.bytes(1000)).length, 15);
+    });
+
+    test('our own reader may be slow', async (t) => {
+      const { http, url } = await client(
+        t,
+        (_request, response) => void response.end(Buffer.alloc(300_000)),
+        way,
+      );
+      const answer = await http.request({ method: 'GET', url });
+      let length = 0;
+      await answer.each((chunk) => {
+        length += chunk.length;
+        return length === chunk.length ? delay(2 * stallMs) : undefined;
+      });
+      assert.equal(length, 300_000);
+    });
+  });
+
+  describe(`a stop through ${name}`, () => {
+    test('before the answer, in the body, and beforehand', async (t) => {
+      const { http, url } = await client(
+        t,
+        (request, response) => {
+          if (request.url === '/body') response.writeHead(200, length).write('abc');
+        },
+        way,
+      );
+      const reason = new Error('stopped');
+      const isReason = (error: unknown) => error === reason;
+
+      const first = new AbortController();
+      const asked = http.request({ method: 'GET', url, signal: first.signal });
+      first.abort(reason);
+      await assert.rejects(asked, isReason);
+
+      const second = new AbortController();
+      const answer = await http.request({ method: 'GET', url: new URL('/body', url), signal: second.signal });
+      const read = answer.each(() => undefined);
+      second.abort(reason);
+      await assert.rejects(read, isReason);
+
+      await assert.rejects(http.request({ method: 'GET', url, signal: AbortSignal.abort(reason) }), isReason);
+    });
+  });
 }
 
 describe('silence', () => {
-  test('before the answer', async (t) => {
-    const { http, url } = await client(t, () => {});
-    const started = performance.now();
-    await assert.rejects(within(5000, http.request({ method: 'GET', url })), isStall);
-    assert.ok(performance.now() - started >= stallMs - 5);
-  });
-
-  test('in the middle of a body', async (t) => {
-    const { http, url } = await client(t, (_request, response) => void response.write('abc'));
-    const answer = await http.request({ method: 'GET', url });
-    await assert.rejects(within(5000, answer.bytes(1000)), isStall);
-  });
-
-  test('before the first byte of a body', async (t) => {
-    const { http, url } = await client(t, (_request, response) => response.flushHeaders());
-    const answer = await http.request({ method: 'GET', url });
-    await assert.rejects(
-      within(
-        2000,
-        answer.each(() => undefined),
-      ),
-      isStall,
-    );
-  });
-
   test('of a server that takes no more of the request', async (t) => {
     const { http, url } = await client(t, (request) => void request.pause());
     async function* endless(): AsyncGenerator<Uint8Array> {
@@ -76,30 +165,9 @@ describe('silence', () => {
     }
     await assert.rejects(within(5000, http.request({ method: 'PATCH', url, body: body() })), isStall);
   });
-
-  test('in a body that nobody wants', async (t) => {
-    const { http, url } = await client(t, (_request, response) => {
-      response.writeHead(302, { 'content-length': '1000' }).write('abc');
-    });
-    const answer = await http.request({ method: 'GET', url });
-    await within(5000, answer.discard());
-  });
 });
 
 describe('no silence', () => {
-  test('a body that drips is not stalled, however long it takes', async (t) => {
-    const server = await serve(t, async (_request, response) => {
-      for (let i = 0; i < 15; i++) {
-        response.write('x');
-        await delay(60);
-      }
-      response.end();
-    });
-    const http = clientFor(t, server.url, { stallMs: 600 });
-    const answer = await http.request({ method: 'GET', url: new URL(server.url) });
-    assert.equal((await answer.bytes(1000)).length, 15);
-  });
-
   test('our own source may be slow', async (t) => {
     const { http, url } = await client(t, async (request, response) => {
       const length = (await Array.fromAsync(request)).join('').length;
@@ -116,17 +184,6 @@ describe('no silence', () => {
     assert.equal(String(await answer.bytes(100)), '2');
   });
 
-  test('our own reader may be slow', async (t) => {
-    const { http, url } = await client(t, (_request, response) => void response.end(Buffer.alloc(300_000)));
-    const answer = await http.request({ method: 'GET', url });
-    let length = 0;
-    await answer.each((chunk) => {
-      length += chunk.length;
-      return length === chunk.length ? delay(2 * stallMs) : undefined;
-    });
-    assert.equal(length, 300_000);
-  });
-
   test('a server may be given longer to think', async (t) => {
     const { http, url } = await client(t, async (request, response) => {
       request.resume();
@@ -141,29 +198,6 @@ describe('no silence', () => {
       const answer = await http.request({ method: 'PUT', url, body: each, answerMs: 10_000 });
       assert.equal(String(await answer.bytes(100)), 'done');
     }
-  });
-});
-
-describe('a stop', () => {
-  test('before the answer, in the body, and beforehand', async (t) => {
-    const { http, url } = await client(t, (request, response) => {
-      if (request.url === '/body') response.write('abc');
-    });
-    const reason = new Error('stopped');
-    const isReason = (error: unknown) => error === reason;
-
-    const first = new AbortController();
-    const asked = http.request({ method: 'GET', url, signal: first.signal });
-    first.abort(reason);
-    await assert.rejects(asked, isReason);
-
-    const second = new AbortController();
-    const answer = await http.request({ method: 'GET', url: new URL('/body', url), signal: second.signal });
-    const read = answer.each(() => undefined);
-    second.abort(reason);
-    await assert.rejects(read, isReason);
-
-    await assert.rejects(http.request({ method: 'GET', url, signal: AbortSignal.abort(reason) }), isReason);
   });
 });
 

@@ -5,7 +5,7 @@ import { FileReader } from '../../src/hub/file-reader.ts';
 import type { Hub } from '../../src/hub/hub.ts';
 import type { ModelFile } from '../../src/hub/model-file.ts';
 import { PrefetchBudget } from '../../src/hub/prefetch.ts';
-import { clientFor } from '../http/clients.ts';
+import { clientFor, socketsFor } from '../http/clients.ts';
 import { virtualContent, virtualSha256 } from '../support/hub/content.ts';
 import { type HubOptions, type HubRequest, startHub, type Hub as TestHub } from '../support/hub.ts';
 import { commitId, oneCommit } from '../support/models.ts';
@@ -22,7 +22,7 @@ export function hubAt(
   const authorize = () => (token === undefined ? undefined : `Bearer ${token}`);
   return {
     endpoint,
-    http: clientFor(t, new URL(endpoint).origin, { authorize, stallMs }),
+    http: clientFor(t, new URL(endpoint).origin, { authorize, stallMs, sockets: socketsFor(t) }),
     hasToken: token !== undefined,
     patience: { limit: 3, baseMs: 1, ...patience },
   };
