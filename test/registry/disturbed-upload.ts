@@ -1,5 +1,4 @@
 import type { TestContext } from 'node:test';
-import { digestOf } from '../../src/oci/digest.ts';
 import { UploadManner } from '../../src/registry/upload-manner.ts';
 import {
   type Dialect,
@@ -8,7 +7,7 @@ import {
   type FakeRegistry,
   startFakeRegistry,
 } from '../support/fake-registry.ts';
-import { mib, seededBytes } from './setup.ts';
+import { digestOf, mib, seededBytes } from './setup.ts';
 
 /** The blob that the tests of disturbed uploads send. */
 export const bytes = seededBytes(3 * mib);

@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { digestOf } from '../../src/oci/digest.ts';
 import type { FakeFault } from '../support/fake-registry.ts';
 import { auto, bytes, digest, fault, start } from './disturbed-upload.ts';
-import { gate, mib, repositoryAt, seededBytes, stopReason, TestBody, upload } from './setup.ts';
+import { digestOf, gate, mib, repositoryAt, seededBytes, stopReason, TestBody, upload } from './setup.ts';
 
 /** One fault, what it costs on distribution 3 and on 2.8: [retries, bytes sent beyond the blob's own]. */
 const once: Record<string, [method: string, FakeFault, kept: [number, number], lost: [number, number]]> = {

@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { digestOf } from '../../src/oci/digest.ts';
 import { UploadManner } from '../../src/registry/upload-manner.ts';
 import { auto, bytes, digest, fault, start } from './disturbed-upload.ts';
-import { gate, mib, repositoryAt, seededBytes, stopReason, TestBody, upload } from './setup.ts';
+import { digestOf, gate, mib, repositoryAt, seededBytes, stopReason, TestBody, upload } from './setup.ts';
 
 test('Retry-After is obeyed, and told', async (t) => {
   const registry = await start(t);
@@ -134,7 +133,7 @@ test('an answer whose body never comes or never ends does not hold the upload up
     fault(registry, 'POST', { kind: 'answer', status: 202, headers: { location: '/put/1' }, body });
     fault(registry, 'PATCH', { kind: 'answer', status: 202, body });
     fault(registry, 'PUT', { kind: 'answer', status: 201, body });
-    const repository = repositoryAt(t, registry.url, { stallMs: 100 });
+    const repository = repositoryAt(t, registry.url, { stallMs: 300 });
     const result = await upload(repository, auto(), new TestBody(seededBytes(10)));
     assert.ok(result.digest, `${body}: ${result.error.message}`);
     assert.deepEqual(result.retries, []);
