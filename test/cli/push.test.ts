@@ -3,6 +3,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { PublishResult } from '../../src/index.ts';
+import { type CommandLine, startCommandLine } from '../support/command-line.ts';
 import { type Hub, startHub } from '../support/hub.ts';
 import { headOf, tinyModel } from '../support/models.ts';
 import { runBoxcar } from '../support/run.ts';
@@ -14,10 +15,12 @@ const digest = 'sha256:b231969c0882b4aac51f1f14fff2ef55bfa80afc2079e237024aab149
 
 describe('boxcar push: what scripts rely on', () => {
   let hub: Hub;
+  let boxcar: CommandLine;
   before(async () => {
     hub = await startHub({ models: [model] });
+    boxcar = startCommandLine();
   });
-  after(() => hub.close());
+  after(() => Promise.all([hub.close(), boxcar.close()]));
 
   const env = () => ({ HF_ENDPOINT: hub.url });
 
@@ -50,7 +53,7 @@ describe('boxcar push: what scripts rely on', () => {
       FORCE: '0',
       WORKERS: '2',
     };
-    const { code, stdout, stderr } = await runBoxcar(['push', '--json'], {
+    const { code, stdout, stderr } = await boxcar.run(['push', '--json'], {
       env: { ...env(), ...variables, ...more },
     });
     assert.equal(code, 0, stderr);
@@ -60,7 +63,7 @@ describe('boxcar push: what scripts rely on', () => {
   });
 
   test('--json prints one object, for failures too', async () => {
-    const done = await runBoxcar(['push', model.name, `oci:${join(tempDir(), 'x')}`, '--json'], {
+    const done = await boxcar.run(['push', model.name, `oci:${join(tempDir(), 'x')}`, '--json'], {
       env: env(),
     });
     const result = JSON.parse(done.stdout) as PublishResult;
@@ -74,7 +77,7 @@ describe('boxcar push: what scripts rely on', () => {
 
   test('--dry-run says what would happen and touches nothing', async () => {
     const home = tempDir();
-    const { code, stdout } = await runBoxcar(['push', model.name, 'oci:image', '--dry-run'], {
+    const { code, stdout } = await boxcar.run(['push', model.name, 'oci:image', '--dry-run'], {
       env: env(),
       home,
     });
@@ -86,7 +89,7 @@ describe('boxcar push: what scripts rely on', () => {
   test('$GITHUB_OUTPUT gets the outputs', async () => {
     const home = tempDir();
     const GITHUB_OUTPUT = join(home, 'outputs');
-    await runBoxcar(['push', model.name, 'oci:image'], { env: { ...env(), GITHUB_OUTPUT }, home });
+    await boxcar.run(['push', model.name, 'oci:image'], { env: { ...env(), GITHUB_OUTPUT }, home });
     const outputs = readFileSync(GITHUB_OUTPUT, 'utf8');
     assert.equal(
       outputs,
@@ -95,7 +98,7 @@ describe('boxcar push: what scripts rely on', () => {
   });
 
   test('--help and --version', async () => {
-    const help = await runBoxcar(['push', '--help']);
+    const help = await boxcar.run(['push', '--help']);
     assert.equal(help.code, 0);
     assert.match(help.stdout, /--layer-prefix <dir>[\s\S]*LAYER_PREFIX[\s\S]*Exit status/);
     const { version } = JSON.parse(readFileSync(join(import.meta.dirname, '../../package.json'), 'utf8'));
@@ -130,7 +133,7 @@ describe('boxcar push: what scripts rely on', () => {
     test(`${name}: exit ${code}`, async () => {
       const home = tempDir();
       const command = args.length === 1 && args[0] === 'pull' ? args : ['push', ...args];
-      const result = await runBoxcar(command, { env: env(), home, timeoutMs: 20_000 });
+      const result = await boxcar.run(command, { env: env(), home });
       assert.equal(result.code, code, result.stderr);
       assert.match(result.stderr, says);
       assert.equal(result.stdout, '');
@@ -141,7 +144,7 @@ describe('boxcar push: what scripts rely on', () => {
   test('a directory that cannot be made is a mistake of the command', async () => {
     const home = tempDir();
     writeFileSync(join(home, 'file'), '');
-    const { code, stderr } = await runBoxcar(['push', model.name, 'oci:file/image'], { env: env(), home });
+    const { code, stderr } = await boxcar.run(['push', model.name, 'oci:file/image'], { env: env(), home });
     assert.equal(code, 2, stderr);
     assert.match(stderr, /cannot be written/);
   });
@@ -151,7 +154,7 @@ describe('boxcar push: what scripts rely on', () => {
     const stateFile = join(home, 'state.json');
     writeFileSync(stateFile, '{"torn');
     const args = ['push', model.name, 'oci:image', '--state-file', stateFile];
-    const { code, stderr } = await runBoxcar(args, { env: env(), home });
+    const { code, stderr } = await boxcar.run(args, { env: env(), home });
     assert.equal(code, 0, stderr);
     assert.match(stderr, /is damaged[\s\S]*state\.json\.damaged/);
     assert.equal(readFileSync(`${stateFile}.damaged`, 'utf8'), '{"torn');
@@ -161,7 +164,7 @@ describe('boxcar push: what scripts rely on', () => {
     const home = tempDir();
     mkdirSync(join(home, '.local'));
     writeFileSync(join(home, '.local', 'state'), '');
-    const { code, stderr } = await runBoxcar(['push', model.name, 'oci:image'], { env: env(), home });
+    const { code, stderr } = await boxcar.run(['push', model.name, 'oci:image'], { env: env(), home });
     assert.equal(code, 0, stderr);
     assert.match(stderr, /no progress is kept/);
   });

@@ -5,12 +5,13 @@ import { after, before, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { statusJson } from '../../src/cli/reporters/status.ts';
 import { listStates, removeStates } from '../../src/index.ts';
+import { type CommandLine, startCommandLine } from '../support/command-line.ts';
 import { startFakeRegistry } from '../support/fake-registry.ts';
 import { type Hub, startHub } from '../support/hub.ts';
 import { headOf, oneCommit } from '../support/models.ts';
 import { describeEachRegistry, kindsInShort, type Registry, startRegistry } from '../support/registries.ts';
 import { inspectRegistry } from '../support/registry-storage.ts';
-import { type RunningProgram, runBoxcar, startBoxcar } from '../support/run.ts';
+import { type RunningProgram, startBoxcar } from '../support/run.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
 const model = oneCommit('acme/left', {
@@ -18,6 +19,12 @@ const model = oneCommit('acme/left', {
   'a.safetensors': { size: 30_000_000, seed: 1, lfs: true },
 });
 const tag = headOf(model).slice(0, 12);
+
+let boxcar: CommandLine;
+before(() => {
+  boxcar = startCommandLine();
+});
+after(() => boxcar.close());
 
 /** Resolves when config.json is in the target and some of the other file has been read. */
 async function inTheMiddle(hub: Hub, program: RunningProgram): Promise<void> {
@@ -73,7 +80,7 @@ describeEachRegistry(
         assert.equal(uploads().length, 1);
         const [session = ''] = uploads();
 
-        const status = await runBoxcar(['status', repository], { home });
+        const status = await boxcar.run(['status', repository], { home });
         assert.equal(status.code, 0, status.stderr);
         assert.match(status.stdout, /config\.json +done/);
         assert.match(status.stdout, /a\.safetensors +\d+ % \(\d+\/30 MB\), session \d+ s old/);
@@ -86,17 +93,17 @@ describeEachRegistry(
           assert.doesNotMatch(shown, new RegExp(`${session}|_state|/blobs/`));
 
         assert.deepEqual(await removeStates({ what, env, olderThanMs: 3_600_000 }), []);
-        const listed = await runBoxcar(['prune', repository, '--older-than', '0m'], { home });
+        const listed = await boxcar.run(['prune', repository, '--older-than', '0m'], { home });
         assert.match(listed.stdout, /a\.safetensors[\s\S]*prune --yes removes these/);
         assert.equal(uploads().length, 1);
 
-        const aborted = await runBoxcar(['abort', repository], { home });
+        const aborted = await boxcar.run(['abort', repository], { home });
         assert.equal(aborted.code, 0, aborted.stderr);
         assert.match(aborted.stdout, /^removed .*, cancelled 1 upload session\n$/);
         assert.deepEqual(uploads(), []);
         if (where === 'file') assert.deepEqual(readdirSync(join(home, '.local/state/boxcar')), []);
         else assert.equal(await inspectRegistry(registry).manifest(name, `${tag}.partial`), undefined);
-        const again = await runBoxcar(['abort', repository], { home });
+        const again = await boxcar.run(['abort', repository], { home });
         assert.deepEqual([again.code, again.stdout], [0, 'there is nothing to remove\n']);
       });
 
@@ -115,10 +122,13 @@ describeEachRegistry(
       const [stored] = await listStates({ what: `${repository}:one`, env: { HOME: home } });
       assert.match(stored?.name ?? '', /one\.partial-0-1$/);
       assert.ok(Object.values(stored?.state.layers ?? {}).some(({ upload }) => (upload?.offset ?? 0) > 0));
-      const aborted = await runBoxcar(['abort', `${repository}:one`], { home });
+      const aborted = await boxcar.run(['abort', `${repository}:one`], { home });
       assert.equal(aborted.code, 0, aborted.stderr);
       assert.deepEqual(await tags(), [false, true]);
-      assert.equal((await runBoxcar(['prune', repository, '--older-than', '0m', '--yes'], { home })).code, 0);
+      assert.equal(
+        (await boxcar.run(['prune', repository, '--older-than', '0m', '--yes'], { home })).code,
+        0,
+      );
       assert.deepEqual(await tags(), [false, false]);
       assert.deepEqual(open('tags'), []);
     });
@@ -138,9 +148,9 @@ describe('states of files', () => {
       home,
     });
     await inTheMiddle(hub, program);
-    const status = await runBoxcar(['status'], { home });
+    const status = await boxcar.run(['status'], { home });
     assert.match(status.stdout, /process \d+ is using it/);
-    const aborted = await runBoxcar(['abort', target], { home });
+    const aborted = await boxcar.run(['abort', target], { home });
     assert.equal(aborted.code, 1);
     assert.match(aborted.stdout, /^kept .*: process \d+ is using it: stop that first\n$/);
     program.kill('SIGKILL');
@@ -163,11 +173,11 @@ describe('states of files', () => {
     writeFileSync(join(folder, 'new.json'), state(`${registry.host}/x`));
     writeFileSync(join(folder, 'gone.json'), state('127.0.0.1:1/x', { x: { ...layer, upload } }));
     for (const name of ['old.json', 'gone.json']) utimesSync(join(folder, name), old, old);
-    const listed = await runBoxcar(['prune'], { home });
+    const listed = await boxcar.run(['prune'], { home });
     assert.match(listed.stdout, /old\.json[\s\S]*prune --yes/);
     assert.doesNotMatch(listed.stdout, /new\.json/);
     assert.equal(stateFiles(home).length, 3);
-    const pruned = await runBoxcar(['prune', '--yes', '--json'], { home });
+    const pruned = await boxcar.run(['prune', '--yes', '--json'], { home });
     assert.equal(pruned.code, 0, pruned.stderr);
     const { removed } = JSON.parse(pruned.stdout);
     assert.deepEqual(
@@ -190,7 +200,7 @@ describe('states of files', () => {
     const files = () =>
       readdirSync(directory, { recursive: true, encoding: 'utf8' }).filter((each) => /partial/.test(each));
     assert.equal(files().length, 1);
-    const aborted = await runBoxcar(['abort', `oci:${directory}`], { home });
+    const aborted = await boxcar.run(['abort', `oci:${directory}`], { home });
     assert.deepEqual([aborted.code, files().length], [0, 0], aborted.stdout + aborted.stderr);
   });
 
@@ -203,7 +213,7 @@ describe('states of files', () => {
     test(`${what}: exit 2`, async (t) => {
       const folder = tempDir(t);
       writeFileSync(join(folder, 'other.json'), '{}');
-      const { code, stderr } = await runBoxcar(args(folder));
+      const { code, stderr } = await boxcar.run(args(folder));
       assert.equal(code, 2, stderr);
       assert.match(stderr, said);
       assert.ok(existsSync(join(folder, 'other.json')));
@@ -219,13 +229,13 @@ describe('states of files', () => {
   });
 
   test('a registry that does not answer: exit 6, and one that does not list its tags is told to have its tag named', async (t) => {
-    const gone = await runBoxcar(['status', '127.0.0.1:1/x:v1']);
+    const gone = await boxcar.run(['status', '127.0.0.1:1/x:v1']);
     assert.equal(gone.code, 6, gone.stderr);
     const registry = await startFakeRegistry('distribution3', { tagsList: 'refused' });
     t.after(() => registry.close());
-    const unlisted = await runBoxcar(['status', `${registry.host}/x`]);
+    const unlisted = await boxcar.run(['status', `${registry.host}/x`]);
     assert.equal(unlisted.code, 6);
     assert.match(unlisted.stderr, /name an image's tag/);
-    assert.equal((await runBoxcar(['status', `${registry.host}/x:v1`])).code, 0);
+    assert.equal((await boxcar.run(['status', `${registry.host}/x:v1`])).code, 0);
   });
 });

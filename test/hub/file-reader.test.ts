@@ -115,7 +115,7 @@ describe('what is asked of whom', () => {
       code: 'hub-failed',
       message: "the hub's store refused weights.bin",
     });
-    assert.ok(asked('hub').length <= 3 * 4, 'each window, each attempt');
+    assert.ok(asked('hub').length <= 3 * 8, 'each window, each attempt');
   });
 });
 

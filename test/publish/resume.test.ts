@@ -3,17 +3,18 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { PublishResult } from '../../src/index.ts';
+import { type PublishResult, push } from '../../src/index.ts';
 import type { PublishState } from '../../src/state/state-schema.ts';
 import { long } from '../reliability/tally.ts';
+import { type CommandLine, startCommandLine } from '../support/command-line.ts';
 import { type Hub, startHub } from '../support/hub.ts';
 import { bigModel } from '../support/models.ts';
 import { describeEachRegistry, type Registry, startRegistry } from '../support/registries.ts';
-import { type RunningProgram, runBoxcar, startBoxcar } from '../support/run.ts';
+import { type RunningProgram, startBoxcar } from '../support/run.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
 const mb = 1_000_000;
-const size = 48 * mb;
+const size = 24 * mb;
 const model = bigModel({ files: 2, size, name: 'acme/resumed' });
 
 /** Resolves when the state file says that half of each large layer has passed. */
@@ -36,32 +37,38 @@ async function halfway(program: RunningProgram, home: string): Promise<void> {
 
 describeEachRegistry('going on', (kind) => {
   let hub: Hub;
+  let fast: Hub;
+  let boxcar: CommandLine;
   let registry: Registry;
   let undisturbed: string;
 
   before(async () => {
-    hub = await startHub({ models: [model], bytesPerSecond: 4 * mb });
-    registry = await startRegistry({ kind });
-    const fast = await startHub({ models: [model] });
-    const { stdout } = await runBoxcar(['push', model.name, `${registry.host}/undisturbed`, '--json'], {
-      env: { HF_ENDPOINT: fast.url },
+    hub = await startHub({ models: [model], bytesPerSecond: 2 * mb });
+    // However busy the machine is: no layer ends before the push is ended in its middle.
+    hub.faults.push({
+      match: { range: /^bytes=(1[89]|2\d)\d{6}-/ },
+      times: Infinity,
+      action: { kind: 'hold' },
     });
-    await fast.close();
-    undisturbed = (JSON.parse(stdout) as PublishResult).manifestDigest;
+    fast = await startHub({ models: [model] });
+    registry = await startRegistry({ kind });
+    boxcar = startCommandLine();
+    const env = { HF_ENDPOINT: fast.url, HOME: tempDir() };
+    const result = await push({ model: model.name, target: `${registry.host}/undisturbed`, env });
+    undisturbed = result.manifestDigest;
   });
-  after(() => Promise.all([registry.stop(), hub.close()]));
+  after(() => Promise.all([registry.stop(), hub.close(), fast.close(), boxcar.close()]));
 
   async function interrupted(repository: string, signal: NodeJS.Signals, extra: string[] = []) {
     const home = tempDir();
-    const env = { HF_ENDPOINT: hub.url };
     const args = ['push', model.name, `${registry.host}/${repository}`, '--log-style', 'json', ...extra];
-    const first = startBoxcar(args, { env, home });
+    const first = startBoxcar(args, { env: { HF_ENDPOINT: hub.url }, home });
     await halfway(first, home);
     const asked = performance.now();
     first.kill(signal);
     const ended = await first.finished;
     const tookMs = performance.now() - asked;
-    const second = await runBoxcar([...args, '--json'], { env, home });
+    const second = await boxcar.run([...args, '--json'], { env: { HF_ENDPOINT: fast.url }, home });
     assert.equal(second.code, 0, second.stderr);
     const result = JSON.parse(second.stdout) as PublishResult;
     assert.equal(result.manifestDigest, undisturbed);

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
-import { digestOf } from '../../src/oci/digest.ts';
 import { type Dialect, standard } from '../../src/registry/dialects.ts';
 import { type UploadChoice, UploadManner, wholeSize } from '../../src/registry/upload-manner.ts';
 import {
@@ -10,7 +9,16 @@ import {
   startUpload,
   uploadStatus,
 } from '../../src/registry/upload-session.ts';
-import { manifestType, mib, repositoryAt, seededBytes, stopReason, TestBody, upload } from './setup.ts';
+import {
+  digestOf,
+  manifestType,
+  mib,
+  repositoryAt,
+  seededBytes,
+  stopReason,
+  TestBody,
+  upload,
+} from './setup.ts';
 
 /** A registry that the suite runs on: a real one behind the fault proxy, or the fake with one of its presets. */
 export interface Subject {

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { digestOf } from '../../src/oci/digest.ts';
 import {
   dialectNamed,
   dialectNames,
@@ -11,7 +10,7 @@ import {
 import { RegistryTarget } from '../../src/registry/registry-target.ts';
 import { type SendFailure, UploadManner } from '../../src/registry/upload-manner.ts';
 import { startFakeRegistry } from '../support/fake-registry.ts';
-import { mib, repositoryAt, seededBytes, TestBody, upload } from './setup.ts';
+import { digestOf, mib, repositoryAt, seededBytes, TestBody, upload } from './setup.ts';
 
 describe('dialects', () => {
   const hosts: Record<string, string | undefined> = {

@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { digestOf } from '../../src/oci/digest.ts';
 import { UploadManner } from '../../src/registry/upload-manner.ts';
 import { type Dialect, type DialectName, startFakeRegistry } from '../support/fake-registry.ts';
-import { mib, repositoryAt, seededBytes, TestBody, upload } from './setup.ts';
+import { digestOf, mib, repositoryAt, seededBytes, TestBody, upload } from './setup.ts';
 
 const size = 5 * mib + 3;
 

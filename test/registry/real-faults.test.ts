@@ -1,14 +1,13 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { Agent } from 'undici';
-import { digestOf } from '../../src/oci/digest.ts';
 import { Authorizer } from '../../src/registry/auth/authorizer.ts';
 import { type UploadChoice, UploadManner } from '../../src/registry/upload-manner.ts';
 import { type FaultProxy, type ProxyFault, startFaultProxy } from '../support/fault-proxy.ts';
 import { describeEachRegistry, type Registry, startRegistry } from '../support/registries.ts';
 import { inspectRegistry } from '../support/registry-storage.ts';
 import { startTokenServer } from '../support/token-server.ts';
-import { gate, manifestType, mib, repositoryAt, seededBytes, TestBody, upload } from './setup.ts';
+import { digestOf, gate, manifestType, mib, repositoryAt, seededBytes, TestBody, upload } from './setup.ts';
 
 const bytes = seededBytes(5 * mib);
 const digest = digestOf(bytes);

@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import { digestOf } from '../../src/oci/digest.ts';
 import { RegistryTarget } from '../../src/registry/registry-target.ts';
 import { UploadManner } from '../../src/registry/upload-manner.ts';
 import { type Dialect, type FakeRegistry, startFakeRegistry } from '../support/fake-registry.ts';
-import { manifestType, mib, repositoryAt, seededBytes, TestBody, upload } from './setup.ts';
+import { digestOf, manifestType, mib, repositoryAt, seededBytes, TestBody, upload } from './setup.ts';
 
 const manifest = Buffer.from('{"schemaVersion":2}');
 

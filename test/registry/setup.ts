@@ -3,7 +3,7 @@ import { Agent, type Dispatcher } from 'undici';
 import { BoxcarError } from '../../src/errors.ts';
 import { HttpClient } from '../../src/http/client.ts';
 import type { RetryNotice } from '../../src/http/retry.ts';
-import { type Digest, digestOf } from '../../src/oci/digest.ts';
+import { type Digest, digestOf as hashed } from '../../src/oci/digest.ts';
 import type { Authorizer } from '../../src/registry/auth/authorizer.ts';
 import type { UploadBody } from '../../src/registry/body-cursor.ts';
 import { Repository } from '../../src/registry/repository.ts';
@@ -53,9 +53,26 @@ export function repositoryAt(t: Lifetime, url: string, options: RepositoryOption
   return new Repository('acme/x', http, authorizer as unknown as Authorizer, { limit, baseMs: 1, onRetry });
 }
 
-/** Bytes that look random and are the same in every run. */
+const seeded = new Map<string, Buffer>();
+const digests = new WeakMap<Uint8Array, Digest>();
+
+/** Bytes that look random and are the same in every run; made once, so nobody may alter them. */
 export function seededBytes(size: number, seed = 1): Buffer {
+  const name = `${size} ${seed}`;
+  const made = seeded.get(name) ?? cipherOfZeros(size, seed);
+  seeded.set(name, made);
+  return made;
+}
+
+function cipherOfZeros(size: number, seed: number): Buffer {
   return createCipheriv('aes-128-ctr', Buffer.alloc(16, seed), Buffer.alloc(16)).update(Buffer.alloc(size));
+}
+
+/** The digest of bytes that nobody alters, worked out once. */
+export function digestOf(bytes: Uint8Array): Digest {
+  const known = digests.get(bytes) ?? hashed(bytes);
+  digests.set(bytes, known);
+  return known;
 }
 
 export interface TestBodyOptions {

@@ -5,7 +5,7 @@ import { describe, test } from 'node:test';
 import { atExit } from './exit.ts';
 import { type HtpasswdUsers, htpasswdFile } from './htpasswd.ts';
 import { installHints, type RegistryKind, registryKinds, registryProgram } from './programs.ts';
-import { tempDir } from './temp-dir.ts';
+import { quickTempDir } from './temp-dir.ts';
 import type { TokenServer } from './token-server.ts';
 
 export { availableRegistries, type RegistryKind, registryKinds } from './programs.ts';
@@ -43,7 +43,7 @@ const deadlineMs = 20_000;
 export async function startRegistry(options: RegistryOptions): Promise<Registry> {
   const program = registryProgram(options.kind);
   if (program === undefined) throw new Error(missing(options.kind));
-  const folder = tempDir();
+  const folder = quickTempDir();
   const storageDir = options.storageDir ?? join(folder, 'storage');
   mkdirSync(storageDir, { recursive: true });
   const configFile = join(folder, 'config.yml');

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { startCommandLine } from './command-line.ts';
 import { runScript, tempDir } from './run.ts';
 
 function script(t: { after(cleanup: () => void): void }, source: string): string {
@@ -47,4 +48,21 @@ test('a temporary directory is gone after its test', async (t) => {
     assert.ok(existsSync(folder));
   });
   assert.ok(!existsSync(folder));
+});
+
+test('a command line: to each command its own environment, directory and words', async (t) => {
+  const boxcar = startCommandLine();
+  const home = tempDir(t);
+  writeFileSync(join(home, 'state.json'), '{}');
+  const named = await boxcar.run(['push'], { env: { HF_REPO: 'a/b/c', TARGET_REPO: 'oci:x' } });
+  const unnamed = await boxcar.run(['push']);
+  const damaged = await boxcar.run(['abort', 'state.json'], { home });
+  assert.deepEqual([named.code, unnamed.code, damaged.code], [2, 2, 2]);
+  assert.match(named.stderr, /^error: not a model: "a\/b\/c"/);
+  assert.match(unnamed.stderr, /^error: <model> is missing/);
+  assert.match(damaged.stderr, /state\.json is damaged/);
+  const { stdout, stderr } = await boxcar.run(['--version']);
+  assert.match(stdout, /^\d+\.\d+\.\d+\n$/);
+  assert.equal(stderr, '');
+  await boxcar.close();
 });

@@ -109,7 +109,8 @@ export function startScript(script: string, args: string[], options: RunOptions 
   };
 }
 
-function environment(home: string): Record<string, string> {
+/** All that a program gets that is not given more. */
+export function environment(home: string): Record<string, string> {
   // What was compiled for one process is not compiled for hundreds of others.
   const kept = ['PATH', 'NODE_COMPILE_CACHE', 'NODE_V8_COVERAGE', 'SYSTEMROOT'].flatMap((name) => {
     const value = process.env[name];

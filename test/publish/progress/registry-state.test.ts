@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { stateArtifactType } from '../../../src/formats/state-artifact.ts';
-import type { PublishResult } from '../../../src/index.ts';
+import { type PublishResult, push } from '../../../src/index.ts';
 import { type PublishState, stateFault } from '../../../src/state/state-schema.ts';
 import { collectGarbage } from '../../support/collect-garbage.ts';
 import { type FaultProxy, startFaultProxy } from '../../support/fault-proxy.ts';
@@ -15,11 +15,12 @@ import {
   startRegistry,
 } from '../../support/registries.ts';
 import { inspectRegistry } from '../../support/registry-storage.ts';
-import { runBoxcar, startBoxcar } from '../../support/run.ts';
+import { startBoxcar } from '../../support/run.ts';
+import { tempDir } from '../../support/temp-dir.ts';
 
 const mb = 1_000_000;
 const small = 3 * mb;
-const large = 24 * mb;
+const large = 18 * mb;
 const model = oneCommit('acme/kept', {
   'a.safetensors': { size: small, seed: 1, lfs: true },
   'b.safetensors': { size: large, seed: 2, lfs: true },
@@ -53,13 +54,12 @@ describeEachRegistry(
 
     before(async () => {
       hub = await startHub({ models: [model], bytesPerSecond: 2 * mb });
+      // On a busy machine, too, the larger files are in their middle when the smaller one is finished and written down.
+      hub.faults.push({ match: { range: /^bytes=1[2-7]\d{6}-/ }, times: Infinity, action: { kind: 'hold' } });
       fast = await startHub({ models: [model, many] });
       registry = await startRegistry({ kind });
       proxy = await startFaultProxy(registry.url);
-      const { stdout } = await runBoxcar(['push', model.name, `${registry.host}/undisturbed`, '--json'], {
-        env: { HF_ENDPOINT: fast.url },
-      });
-      undisturbed = (JSON.parse(stdout) as PublishResult).manifestDigest;
+      undisturbed = (await fromElsewhere(model.name, `${registry.host}/undisturbed`)).manifestDigest;
     });
     after(() => Promise.all([hub.close(), fast.close(), proxy.close(), registry.stop()]));
 
@@ -69,9 +69,14 @@ describeEachRegistry(
           method === 'PUT' && path.startsWith(`/v2/${repository}/manifests/${tag}.partial`),
       );
 
+    /** A push from a machine that has nothing of an earlier one. */
+    const fromElsewhere = (name: string, target: string): Promise<PublishResult> =>
+      push({ model: name, target, state: 'registry', env: { HF_ENDPOINT: fast.url, HOME: tempDir() } });
+
     async function elsewhere(repository: string, signal: NodeJS.Signals) {
-      const args = ['push', model.name, `${proxy.host}/${repository}`, '--state', 'registry'];
-      const first = startBoxcar([...args, '--log-style', 'json'], { env: { HF_ENDPOINT: hub.url } });
+      const target = `${proxy.host}/${repository}`;
+      const args = ['push', model.name, target, '--state', 'registry', '--log-style', 'json'];
+      const first = startBoxcar(args, { env: { HF_ENDPOINT: hub.url } });
       let running = true;
       void first.finished.then(() => {
         running = false;
@@ -91,9 +96,7 @@ describeEachRegistry(
       collectGarbage(registry);
       const kept = await keptState(registry, repository, `${tag}.partial`);
       assert.ok(kept, 'the state is gone');
-      const second = await runBoxcar([...args, '--json'], { env: { HF_ENDPOINT: fast.url } });
-      assert.equal(second.code, 0, second.stderr);
-      const result = JSON.parse(second.stdout) as PublishResult;
+      const result = await fromElsewhere(model.name, target);
       assert.equal(result.manifestDigest, undisturbed);
       assert.equal(await keptState(registry, repository, `${tag}.partial`), undefined);
       const layers = Object.fromEntries(result.layers.map((layer) => [layer.path, layer]));
@@ -121,7 +124,8 @@ describeEachRegistry(
     test('kill -9: what was finished stays; so does the rest where the registry keeps a cut upload', async () => {
       const { ended, kept, writes, going } = await elsewhere('killed', 'SIGKILL');
       assert.equal(ended.signal, 'SIGKILL');
-      assert.ok(writes <= 2, `written ${writes} times`);
+      // When the first upload is open, and when a layer is finished: two of them, seldom at once on a busy machine.
+      assert.ok(writes <= 3, `written ${writes} times`);
       for (const { outcome, path, size, bytesSent, bytesRead } of going) {
         if (kind === 'distribution-2') {
           assert.equal(bytesSent, size);
@@ -136,12 +140,10 @@ describeEachRegistry(
     });
 
     test('many small files are written down together', async () => {
-      const { code, stderr } = await runBoxcar(
-        ['push', many.name, `${proxy.host}/many:${tag}`, '--state', 'registry'],
-        { env: { HF_ENDPOINT: fast.url } },
-      );
-      assert.equal(code, 0, stderr);
-      assert.ok(puts('many').length <= 5, `written ${puts('many').length} times`);
+      const { totals } = await fromElsewhere(many.name, `${proxy.host}/many:${tag}`);
+      // Once a second at most, and when all of them are there.
+      const most = 2 + totals.seconds;
+      assert.ok(puts('many').length <= most, `written ${puts('many').length} times in ${totals.seconds} s`);
       assert.deepEqual(
         inspectRegistry(registry)
           .tags('many')

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
-import { after, before, describe, type TestContext, test } from 'node:test';
-import { type Dialect, startFakeRegistry } from '../../support/fake-registry.ts';
-import { type FaultProxy, startFaultProxy } from '../../support/fault-proxy.ts';
-import { type Hub, startHub } from '../../support/hub.ts';
+import { describe, type TestContext, test } from 'node:test';
+import type { Dialect } from '../../support/fake-registry.ts';
+import { startFaultProxy } from '../../support/fault-proxy.ts';
 import { history } from '../../support/models.ts';
-import { describeEachRegistry, type Registry, startRegistry } from '../../support/registries.ts';
+import { describeEachRegistry, kindsInShort, startRegistry } from '../../support/registries.ts';
 import { inspectRegistry } from '../../support/registry-storage.ts';
 import { startTokenServer } from '../../support/token-server.ts';
 import { asked, freshPush, mixedFiles } from './fresh-runner.ts';
+import { fakeParties, realParties } from './parties.ts';
 
 const model = history('acme/mixed', mixedFiles, ['readme']);
 const [head, begin] = model.commits.map(({ id }) => id) as [string, string];
@@ -20,91 +20,85 @@ const cousin = history(
 );
 const mounts = /\/blobs\/uploads\/$/;
 
-describeEachRegistry('--mount-from', (kind) => {
-  let hub: Hub;
-  let registry: Registry;
-  let proxy: FaultProxy;
-  before(async () => {
-    hub = await startHub({ models: [model, cousin] });
-    registry = await startRegistry({ kind });
-    proxy = await startFaultProxy(registry.url);
-  });
-  after(() => Promise.all([hub.close(), proxy.close(), registry.stop()]));
-  const push = (name: string, repository: string, mountFrom?: string[]) =>
-    freshPush({ hub, registry: proxy }, name, repository, mountFrom ? { mountFrom } : {});
+describeEachRegistry(
+  '--mount-from',
+  (kind) => {
+    const parties = realParties(kind, { models: [model, cousin] });
+    const push = (name: string, repository: string, mountFrom?: string[]) =>
+      freshPush(parties, name, repository, mountFrom ? { mountFrom } : {});
 
-  test('an earlier commit elsewhere: nothing is read of the hub but what is new', async () => {
-    await push(older, 'staging/model');
-    const fresh = await push(model.name, 'production/model', ['staging/model']);
-    assert.deepEqual([fresh.transferred, fresh.mounted.length], [['README.md'], 7]);
-    assert.ok(fresh.hubBytes < 1000);
-    assert.equal(asked(fresh.registryRequests, 'POST', mounts), 7 + 2, 'mounts, the README and the config');
-    assert.deepEqual(inspectRegistry(registry).uploads('production/model'), []);
-    const alone = await push(model.name, 'alone/model');
-    assert.equal(fresh.result.manifestDigest, alone.result.manifestDigest);
-    // What is in the repository itself is not mounted.
-    const again = await push(model.name, 'production/model:again', ['staging/model']);
-    assert.deepEqual([again.reused.length, again.mounted.length], [8, 0]);
-    assert.equal(asked(again.registryRequests, 'GET', /staging/), 0);
-  });
-
-  test('the same tag elsewhere', async () => {
-    await push(model.name, 'staging/same');
-    const fresh = await push(model.name, 'production/same', ['nowhere/at-all', 'staging/same']);
-    assert.deepEqual([fresh.mounted.length, fresh.hubBytes, fresh.warnings], [8, 0, []]);
-  });
-
-  test('an image of another model: a file at the same path is the same layer, at another it is not', async () => {
-    await push(cousin.name, 'cousins/model:v1');
-    const fresh = await freshPush({ hub, registry: proxy }, model.name, 'mixed/model', {
-      reuseFrom: [`${proxy.host}/cousins/model:v1`],
-    });
-    assert.deepEqual(fresh.mounted, ['config.json']);
-    assert.match(
-      fresh.why['extra.txt'] ?? '',
-      /^the same content as other\.txt in .*cousins\/model:v1, under another path/,
-    );
-  });
-
-  test('the repository itself is no other', async () => {
-    await push(older, 'self/model');
-    const fresh = await push(model.name, 'self/model', ['self/model']);
-    assert.deepEqual([fresh.reused.length, fresh.mounted.length], [7, 0]);
-    assert.equal(asked(fresh.registryRequests, 'GET', /tags\/list/), 1);
-  });
-
-  for (const overreach of ['less', 'refused'] as const)
-    test(`a repository that the account may not read (token server: ${overreach})`, async (t) => {
-      const users = { owner: 'secret', ci: 'secret' };
-      const rights = { ci: { 'team/model': ['pull', 'push'], 'team/base': ['pull'] } };
-      const tokens = await startTokenServer({ users, rights, overreach });
-      const closed = await startRegistry({ kind, auth: { token: tokens } });
-      t.after(() => Promise.all([tokens.close(), closed.stop()]));
-      const counted = await startFaultProxy(closed.url);
-      t.after(() => counted.close());
-      const as = (user: string, repository: string, mountFrom: string[] = []) =>
-        freshPush({ hub, registry: counted }, user === 'ci' ? model.name : older, repository, {
-          mountFrom,
-          env: { OCI_USERNAME: user, OCI_PASSWORD: 'secret' },
-        });
-      await as('owner', 'secret/model');
-      await as('owner', 'team/base');
-      const fresh = await as('ci', 'team/model', ['secret/model', 'team/base']);
+    test('an earlier commit elsewhere: nothing is read of the hub but what is new', async () => {
+      await push(older, 'staging/model');
+      const fresh = await push(model.name, 'production/model', ['staging/model']);
       assert.deepEqual([fresh.transferred, fresh.mounted.length], [['README.md'], 7]);
-      assert.equal(fresh.warnings.length, 1, fresh.warnings.join('\n'));
-      assert.match(
-        fresh.warnings[0] ?? '',
-        /^images in .*secret\/model cannot be looked at, nothing is reused/,
-      );
-      assert.ok(!tokens.requests.at(-1)?.scopes.join().includes('secret/model'));
+      assert.ok(fresh.hubBytes < 1000);
+      assert.equal(asked(fresh.registryRequests, 'POST', mounts), 7 + 2, 'mounts, the README and the config');
+      assert.deepEqual(inspectRegistry(parties.real).uploads('production/model'), []);
+      const alone = await push(model.name, 'alone/model');
+      assert.equal(fresh.result.manifestDigest, alone.result.manifestDigest);
+      // What is in the repository itself is not mounted.
+      const again = await push(model.name, 'production/model:again', ['staging/model']);
+      assert.deepEqual([again.reused.length, again.mounted.length], [8, 0]);
+      assert.equal(asked(again.registryRequests, 'GET', /staging/), 0);
     });
-});
+
+    test('the same tag elsewhere', async () => {
+      await push(model.name, 'staging/same');
+      const fresh = await push(model.name, 'production/same', ['nowhere/at-all', 'staging/same']);
+      assert.deepEqual([fresh.mounted.length, fresh.hubBytes, fresh.warnings], [8, 0, []]);
+    });
+
+    test('an image of another model: a file at the same path is the same layer, at another it is not', async () => {
+      await push(cousin.name, 'cousins/model:v1');
+      const fresh = await freshPush(parties, model.name, 'mixed/model', {
+        reuseFrom: [`${parties.registry.host}/cousins/model:v1`],
+      });
+      assert.deepEqual(fresh.mounted, ['config.json']);
+      assert.match(
+        fresh.why['extra.txt'] ?? '',
+        /^the same content as other\.txt in .*cousins\/model:v1, under another path/,
+      );
+    });
+
+    test('the repository itself is no other', async () => {
+      await push(older, 'self/model');
+      const fresh = await push(model.name, 'self/model', ['self/model']);
+      assert.deepEqual([fresh.reused.length, fresh.mounted.length], [7, 0]);
+      assert.equal(asked(fresh.registryRequests, 'GET', /tags\/list/), 1);
+    });
+
+    for (const overreach of ['less', 'refused'] as const)
+      test(`a repository that the account may not read (token server: ${overreach})`, async (t) => {
+        const users = { owner: 'secret', ci: 'secret' };
+        const rights = { ci: { 'team/model': ['pull', 'push'], 'team/base': ['pull'] } };
+        const tokens = await startTokenServer({ users, rights, overreach });
+        const closed = await startRegistry({ kind, auth: { token: tokens } });
+        t.after(() => Promise.all([tokens.close(), closed.stop()]));
+        const counted = await startFaultProxy(closed.url);
+        t.after(() => counted.close());
+        const as = (user: string, repository: string, mountFrom: string[] = []) =>
+          freshPush({ hub: parties.hub, registry: counted }, user === 'ci' ? model.name : older, repository, {
+            mountFrom,
+            env: { OCI_USERNAME: user, OCI_PASSWORD: 'secret' },
+          });
+        await as('owner', 'secret/model');
+        await as('owner', 'team/base');
+        const fresh = await as('ci', 'team/model', ['secret/model', 'team/base']);
+        assert.deepEqual([fresh.transferred, fresh.mounted.length], [['README.md'], 7]);
+        assert.equal(fresh.warnings.length, 1, fresh.warnings.join('\n'));
+        assert.match(
+          fresh.warnings[0] ?? '',
+          /^images in .*secret\/model cannot be looked at, nothing is reused/,
+        );
+        assert.ok(!tokens.requests.at(-1)?.scopes.join().includes('secret/model'));
+      });
+  },
+  kindsInShort,
+);
 
 describe('a registry that does not mount', () => {
   async function twice(t: TestContext, dialect: Partial<Dialect>, fault?: number) {
-    const hub = await startHub({ models: [model] });
-    const registry = await startFakeRegistry('distribution3', dialect);
-    t.after(() => Promise.all([hub.close(), registry.close()]));
+    const { hub, registry } = await fakeParties(t, { models: [model] }, dialect);
     await freshPush({ hub, registry }, older, 'acme/base');
     if (fault)
       registry.faults.push({
@@ -144,9 +138,7 @@ describe('a registry that does not mount', () => {
   });
 
   test('a large layer of another size than said is not taken for it, though it was mounted', async (t) => {
-    const hub = await startHub({ models: [model] });
-    const registry = await startFakeRegistry('distribution3');
-    t.after(() => Promise.all([hub.close(), registry.close()]));
+    const { hub, registry } = await fakeParties(t, { models: [model] });
     const base = await freshPush({ hub, registry }, older, 'acme/base');
     const large = base.result.layers.find(({ path }) => path === 'model-1.safetensors')?.digest ?? '';
     registry.blobs.set(large, Buffer.alloc(1000));

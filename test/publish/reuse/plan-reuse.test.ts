@@ -1,16 +1,15 @@
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync } from 'node:fs';
-import { after, before, describe, type TestContext, test } from 'node:test';
+import { before, describe, type TestContext, test } from 'node:test';
 import { type PublishEvent, type PushPlan, planPush } from '../../../src/index.ts';
 import type { PushOptions } from '../../../src/publish/options.ts';
-import { startFakeRegistry } from '../../support/fake-registry.ts';
-import { type FaultProxy, startFaultProxy } from '../../support/fault-proxy.ts';
-import { type Hub, startHub } from '../../support/hub.ts';
+import type { Hub } from '../../support/hub.ts';
 import { history } from '../../support/models.ts';
-import { describeEachRegistry, type Registry, startRegistry } from '../../support/registries.ts';
+import { describeEachRegistry, kindsInShort } from '../../support/registries.ts';
 import { inspectRegistry } from '../../support/registry-storage.ts';
 import { runBoxcar, tempDir } from '../../support/run.ts';
 import { freshPush, machine, mixedFiles, warningsOf } from './fresh-runner.ts';
+import { fakeParties, realParties } from './parties.ts';
 
 const model = history('acme/mixed', mixedFiles, [
   { rewrite: ['config.json'], rename: { 'extra.txt': 'more.txt' } },
@@ -39,73 +38,80 @@ function told({ layers }: PushPlan): Record<string, string> {
   return Object.fromEntries(layers.map(({ path, action, why }) => [path, `${action}: ${why}`]));
 }
 
-describeEachRegistry('a plan', (kind) => {
-  let hub: Hub;
-  let registry: Registry;
-  let proxy: FaultProxy;
-  before(async () => {
-    hub = await startHub({ models: [model] });
-    registry = await startRegistry({ kind });
-    proxy = await startFaultProxy(registry.url);
-    await freshPush({ hub, registry: proxy }, older, 'models/planned');
-  });
-  after(() => Promise.all([hub.close(), proxy.close(), registry.stop()]));
-
-  test('says of every layer what would happen and why, and touches nothing', async () => {
-    const from = proxy.requests.length;
-    const { plan, warnings } = await planned(hub, `${proxy.host}/models/planned`);
-    const source = `:${begin.slice(0, 12)}`;
-    const reuse = `reuse: unchanged since ${source}`;
-    assert.deepEqual(told(plan), {
-      'README.md': reuse,
-      'config.json': `transfer: its content has changed since ${source}`,
-      'empty.txt': reuse,
-      'merges.txt': reuse,
-      'model-1.safetensors': reuse,
-      'model-2.safetensors': reuse,
-      'more.txt': `transfer: the same content as extra.txt in ${source}, under another path: a layer of its own`,
-      'small.bin': reuse,
+describeEachRegistry(
+  'a plan',
+  (kind) => {
+    const parties = realParties(kind, { models: [model] });
+    before(async () => {
+      await freshPush(parties, older, 'models/planned');
     });
-    assert.deepEqual([plan.reused, plan.mounted, plan.toTransfer, warnings], [6, 0, 2 * 2560, []]);
-    assert.ok(proxy.requests.slice(from).every(({ method }) => method === 'GET'));
-    assert.deepEqual(inspectRegistry(registry).uploads('models/planned'), []);
-    assert.deepEqual(inspectRegistry(registry).tags('models/planned'), [begin.slice(0, 12)]);
-  });
 
-  test('of an image that is there, of one elsewhere, and of a tag that is taken', async () => {
-    const same = await planned(hub, `${proxy.host}/models/planned`, { model: older });
-    assert.deepEqual([same.plan.reused, same.plan.toTransfer], [8, 0]);
-    assert.equal(told(same.plan)['config.json'], `reuse: unchanged since :${begin.slice(0, 12)}`);
-    const again = await planned(hub, `${proxy.host}/models/planned`, { model: older, force: true });
-    assert.equal(again.plan.toTransfer, again.plan.size);
-    const elsewhere = await planned(hub, `${proxy.host}/models/new`, { mountFrom: ['models/planned'] });
-    assert.deepEqual([elsewhere.plan.mounted, elsewhere.plan.toTransfer], [6, 2 * 2560]);
-    assert.match(told(elsewhere.plan)['README.md'] ?? '', /^mount: the same layer in .*models\/planned:/);
-    const taken = await planned(hub, `${proxy.host}/models/planned:${begin.slice(0, 12)}`);
-    assert.match(taken.warnings[0] ?? '', /^the tag exists and points elsewhere: /);
-    assert.equal(taken.plan.reused, 6);
-  });
+    test('says of every layer what would happen and why, and touches nothing', async () => {
+      const from = parties.registry.requests.length;
+      const { plan, warnings } = await planned(parties.hub, `${parties.registry.host}/models/planned`);
+      const source = `:${begin.slice(0, 12)}`;
+      const reuse = `reuse: unchanged since ${source}`;
+      assert.deepEqual(told(plan), {
+        'README.md': reuse,
+        'config.json': `transfer: its content has changed since ${source}`,
+        'empty.txt': reuse,
+        'merges.txt': reuse,
+        'model-1.safetensors': reuse,
+        'model-2.safetensors': reuse,
+        'more.txt': `transfer: the same content as extra.txt in ${source}, under another path: a layer of its own`,
+        'small.bin': reuse,
+      });
+      assert.deepEqual([plan.reused, plan.mounted, plan.toTransfer, warnings], [6, 0, 2 * 2560, []]);
+      assert.ok(parties.registry.requests.slice(from).every(({ method }) => method === 'GET'));
+      assert.deepEqual(inspectRegistry(parties.real).uploads('models/planned'), []);
+      assert.deepEqual(inspectRegistry(parties.real).tags('models/planned'), [begin.slice(0, 12)]);
+    });
 
-  test('boxcar plan and push --dry-run print it', async () => {
-    const home = tempDir();
-    const target = `${proxy.host}/models/planned`;
-    for (const command of [
-      ['plan', model.name, target, '--json'],
-      ['push', model.name, target, '--json', '--dry-run'],
-    ]) {
-      const { code, stdout, stderr } = await runBoxcar(command, { env: { HF_ENDPOINT: hub.url }, home });
-      assert.equal(code, 0, stderr);
-      assert.equal((JSON.parse(stdout) as PushPlan).reused, 6);
-    }
-    assert.ok(!existsSync(`${home}/.local`));
-  });
-});
+    test('of an image that is there, of one elsewhere, and of a tag that is taken', async () => {
+      const same = await planned(parties.hub, `${parties.registry.host}/models/planned`, { model: older });
+      assert.deepEqual([same.plan.reused, same.plan.toTransfer], [8, 0]);
+      assert.equal(told(same.plan)['config.json'], `reuse: unchanged since :${begin.slice(0, 12)}`);
+      const again = await planned(parties.hub, `${parties.registry.host}/models/planned`, {
+        model: older,
+        force: true,
+      });
+      assert.equal(again.plan.toTransfer, again.plan.size);
+      const elsewhere = await planned(parties.hub, `${parties.registry.host}/models/new`, {
+        mountFrom: ['models/planned'],
+      });
+      assert.deepEqual([elsewhere.plan.mounted, elsewhere.plan.toTransfer], [6, 2 * 2560]);
+      assert.match(told(elsewhere.plan)['README.md'] ?? '', /^mount: the same layer in .*models\/planned:/);
+      const taken = await planned(
+        parties.hub,
+        `${parties.registry.host}/models/planned:${begin.slice(0, 12)}`,
+      );
+      assert.match(taken.warnings[0] ?? '', /^the tag exists and points elsewhere: /);
+      assert.equal(taken.plan.reused, 6);
+    });
+
+    test('boxcar plan and push --dry-run print it', async () => {
+      const home = tempDir();
+      const target = `${parties.registry.host}/models/planned`;
+      for (const command of [
+        ['plan', model.name, target, '--json'],
+        ['push', model.name, target, '--json', '--dry-run'],
+      ]) {
+        const { code, stdout, stderr } = await runBoxcar(command, {
+          env: { HF_ENDPOINT: parties.hub.url },
+          home,
+        });
+        assert.equal(code, 0, stderr);
+        assert.equal((JSON.parse(stdout) as PushPlan).reused, 6);
+      }
+      assert.ok(!existsSync(`${home}/.local`));
+    });
+  },
+  kindsInShort,
+);
 
 describe('a plan for a registry that', () => {
   async function setUp(t: TestContext) {
-    const hub = await startHub({ models: [model] });
-    const registry = await startFakeRegistry('distribution3');
-    t.after(() => Promise.all([hub.close(), registry.close()]));
+    const { hub, registry } = await fakeParties(t, { models: [model] });
     return { hub, registry, target: `${registry.host}/acme/x` };
   }
 

@@ -1,17 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
 import type { PushOptions } from '../../../src/publish/options.ts';
-import {
-  type Dialect,
-  type FakeFault,
-  type FakeRegistry,
-  startFakeRegistry,
-} from '../../support/fake-registry.ts';
+import type { Dialect, FakeFault, FakeRegistry } from '../../support/fake-registry.ts';
 import type { HubFault } from '../../support/hub/faults.ts';
-import { startHub } from '../../support/hub.ts';
 import { type Change, history } from '../../support/models.ts';
 import { startBoxcar } from '../../support/run.ts';
 import { asked, freshPush, machine, mixedFiles } from './fresh-runner.ts';
+import { fakeParties } from './parties.ts';
 
 const long = history('acme/long', mixedFiles, Array<Change>(2999).fill('readme'));
 const [head, before] = long.commits.map(({ id }) => id) as [string, string];
@@ -26,9 +21,7 @@ async function setUp(
   dialect: Partial<Dialect> = {},
   from = before,
 ) {
-  const hub = await startHub({ models: [long] });
-  const registry = await startFakeRegistry('distribution3', dialect);
-  t.after(() => Promise.all([hub.close(), registry.close()]));
+  const { hub, registry } = await fakeParties(t, { models: [long] }, dialect);
   const parties = { hub, registry };
   await freshPush(parties, `${long.name}@${from}`, 'acme/x:first');
   const image = registry.manifests.get('acme/x:first');

@@ -1,19 +1,13 @@
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { before, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { mediaTypes } from '../../../src/oci/descriptor.ts';
 import { long } from '../../reliability/tally.ts';
-import { type FaultProxy, startFaultProxy } from '../../support/fault-proxy.ts';
-import { type Hub, startHub } from '../../support/hub.ts';
 import { history, safetensors } from '../../support/models.ts';
-import {
-  describeEachRegistry,
-  kindsInShort,
-  type Registry,
-  startRegistry,
-} from '../../support/registries.ts';
+import { describeEachRegistry, kindsInShort } from '../../support/registries.ts';
 import { Forger, type Image } from './forged-image.ts';
 import { freshPush, mixedFiles } from './fresh-runner.ts';
+import { realParties } from './parties.ts';
 
 const model = history('acme/mixed', mixedFiles, ['readme']);
 const [, begin] = model.commits.map(({ id }) => id) as [string, string];
@@ -134,25 +128,19 @@ const blobs: [name: string, path: string, forge: (bytes: Buffer) => Buffer][] = 
 describeEachRegistry(
   'an image that boxcar has not made',
   (kind) => {
-    let hub: Hub;
-    let registry: Registry;
-    let proxy: FaultProxy;
+    const parties = realParties(kind, { models: [model] });
     let right: string;
     let count = 0;
     before(async () => {
-      hub = await startHub({ models: [model] });
-      registry = await startRegistry({ kind });
-      proxy = await startFaultProxy(registry.url);
       right = (await push(model.name, 'right')).result.manifestDigest;
     });
-    after(() => Promise.all([hub.close(), proxy.close(), registry.stop()]));
-    const push = (name: string, repository: string) => freshPush({ hub, registry: proxy }, name, repository);
+    const push = (name: string, repository: string) => freshPush(parties, name, repository);
 
     /** The image of the commit before, in a repository of its own, as the forger leaves it; then the new commit is pushed. */
     async function pushOver(forge: (forger: Forger, image: Image) => Promise<void>) {
       const repository = `forged/${count++}`;
       await push(`${model.name}@${begin}`, repository);
-      const forger = new Forger(registry, repository, begin.slice(0, 12));
+      const forger = new Forger(parties.real, repository, begin.slice(0, 12));
       await forge(forger, await forger.image());
       return push(model.name, repository);
     }

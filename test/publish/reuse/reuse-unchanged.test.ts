@@ -1,24 +1,21 @@
 import assert from 'node:assert/strict';
-import { rmSync } from 'node:fs';
-import { join } from 'node:path';
-import { after, before, describe, type TestContext, test } from 'node:test';
+import { describe, type TestContext, test } from 'node:test';
 import type { PushOptions } from '../../../src/publish/options.ts';
-import { startFakeRegistry } from '../../support/fake-registry.ts';
-import { type FaultProxy, startFaultProxy } from '../../support/fault-proxy.ts';
+import { startFaultProxy } from '../../support/fault-proxy.ts';
 import { knownPassword } from '../../support/htpasswd.ts';
-import { type Hub, startHub } from '../../support/hub.ts';
 import { headOf, manyFiles, tinyModel } from '../../support/models.ts';
 import {
   describeEachRegistry,
-  type Registry,
+  kindsInShort,
   type RegistryOptions,
   startRegistry,
 } from '../../support/registries.ts';
-import { inspectRegistry } from '../../support/registry-storage.ts';
+import { forgetBlob, inspectRegistry } from '../../support/registry-storage.ts';
 import { needsOpenssl, temporaryAuthority } from '../../support/tls.ts';
 import { startTokenServer } from '../../support/token-server.ts';
 import { foreseenImage } from './foreseen-image.ts';
-import { asked, type Fresh, freshPush, type Parties } from './fresh-runner.ts';
+import { asked, type Fresh, freshPush } from './fresh-runner.ts';
+import { fakeParties, realParties } from './parties.ts';
 
 const tiny = tinyModel();
 const sixty = manyFiles(60);
@@ -38,108 +35,94 @@ function lines(requests: { method: string; path: string; status: number }[]): st
   return requests.map(({ method, path, status }) => `${method} ${path} ${status}`).join('\n');
 }
 
-describeEachRegistry('nothing has changed', (kind) => {
-  let hub: Hub;
-  let registry: Registry;
-  let proxy: FaultProxy;
-  let parties: Parties;
-  before(async () => {
-    hub = await startHub({ models: [tiny, sixty] });
-    registry = await startRegistry({ kind });
-    proxy = await startFaultProxy(registry.url);
-    parties = { hub, registry: proxy };
-  });
-  after(() => Promise.all([hub.close(), proxy.close(), registry.stop()]));
+describeEachRegistry(
+  'nothing has changed',
+  (kind) => {
+    const parties = realParties(kind, { models: [tiny, sixty] });
 
-  for (const [model, layers] of [
-    [tiny, 9],
-    [sixty, 60],
-  ] as const)
-    test(`${layers} layers: two requests to each side`, async () => {
-      const first = await freshPush(parties, model.name, `same/${layers}`, { alsoTags: ['latest'] });
-      assert.equal(first.result.totals.transferred, layers);
-      const second = await freshPush(parties, model.name, `same/${layers}`);
-      assertIdle(second, first.result.manifestDigest);
-      assert.deepEqual([second.registryRequests.length, second.hubRequests.length], [2, 2]);
-      const tagged = await freshPush(parties, model.name, `same/${layers}`, { alsoTags: ['latest'] });
-      assertIdle(tagged, first.result.manifestDigest);
-      assert.equal(tagged.reused.length, layers);
+    for (const [model, layers] of [
+      [tiny, 9],
+      [sixty, 60],
+    ] as const)
+      test(`${layers} layers: two requests to each side`, async () => {
+        const first = await freshPush(parties, model.name, `same/${layers}`, { alsoTags: ['latest'] });
+        assert.equal(first.result.totals.transferred, layers);
+        const second = await freshPush(parties, model.name, `same/${layers}`);
+        assertIdle(second, first.result.manifestDigest);
+        assert.deepEqual([second.registryRequests.length, second.hubRequests.length], [2, 2]);
+        const tagged = await freshPush(parties, model.name, `same/${layers}`, { alsoTags: ['latest'] });
+        assertIdle(tagged, first.result.manifestDigest);
+        assert.equal(tagged.reused.length, layers);
+      });
+
+    /** The same with a registry of its own, which wants to know who comes. */
+    async function twice(
+      t: TestContext,
+      auth: RegistryOptions['auth'],
+      options: Omit<Partial<PushOptions>, 'shard'>,
+    ) {
+      const own = await startRegistry({ kind, ...(auth ? { auth } : {}) });
+      const before = await startFaultProxy(own.url);
+      t.after(() => Promise.all([before.close(), own.stop()]));
+      const counted = { hub: parties.hub, registry: before };
+      const first = await freshPush(counted, tiny.name, 'same', { ...options, alsoTags: ['latest'] });
+      return {
+        digest: first.result.manifestDigest,
+        again: (more = {}) => freshPush(counted, tiny.name, 'same', { ...options, ...more }),
+      };
+    }
+
+    test('with a password', async (t) => {
+      const { digest, again } = await twice(t, { htpasswd: { ci: knownPassword } }, { env: password });
+      assertIdle(await again(), digest);
+      assertIdle(await again({ alsoTags: ['latest'] }), digest);
     });
 
-  /** The same with a registry of its own, which wants to know who comes. */
-  async function twice(
-    t: TestContext,
-    auth: RegistryOptions['auth'],
-    options: Omit<Partial<PushOptions>, 'shard'>,
-  ) {
-    const own = await startRegistry({ kind, ...(auth ? { auth } : {}) });
-    const before = await startFaultProxy(own.url);
-    t.after(() => Promise.all([before.close(), own.stop()]));
-    const counted = { hub, registry: before };
-    const first = await freshPush(counted, tiny.name, 'same', { ...options, alsoTags: ['latest'] });
-    return {
-      digest: first.result.manifestDigest,
-      again: (more = {}) => freshPush(counted, tiny.name, 'same', { ...options, ...more }),
-    };
-  }
-
-  test('with a password', async (t) => {
-    const { digest, again } = await twice(t, { htpasswd: { ci: knownPassword } }, { env: password });
-    assertIdle(await again(), digest);
-    assertIdle(await again({ alsoTags: ['latest'] }), digest);
-  });
-
-  test('with a token server, which is asked once', async (t) => {
-    const tokens = await startTokenServer({ users: { ci: knownPassword } });
-    t.after(() => tokens.close());
-    const { digest, again } = await twice(t, { token: tokens }, { env: password });
-    const issued = tokens.issued;
-    assertIdle(await again(), digest);
-    assert.equal(tokens.issued - issued, 1);
-    assertIdle(await again({ alsoTags: ['latest'] }), digest);
-  });
-
-  test('--check asks for every blob, and brings back those that are gone', async () => {
-    const repository = 'same/checked';
-    const first = await freshPush(parties, tiny.name, repository);
-    const checked = await freshPush(parties, tiny.name, repository, { check: true });
-    assert.equal(asked(checked.registryRequests, 'HEAD', /\/blobs\//), 10);
-    assert.deepEqual([checked.result.totals.reused, checked.hubBytes], [9, 0]);
-    const gone = first.result.layers.filter(({ path }) => /config\.json|00001-of/.test(path));
-    assert.equal(gone.length, 2);
-    for (const { digest } of gone) collect(registry, repository, digest);
-    const unchecked = await freshPush(parties, tiny.name, repository);
-    assert.equal(unchecked.result.totals.reused, 9);
-    // The registry itself tells where a tag is to be added.
-    await assert.rejects(freshPush(parties, tiny.name, repository, { alsoTags: ['latest'] }), {
-      code: 'registry-failed',
-      hint: /has lost layers: the same command with --check/,
+    test('with a token server, which is asked once', async (t) => {
+      const tokens = await startTokenServer({ users: { ci: knownPassword } });
+      t.after(() => tokens.close());
+      const { digest, again } = await twice(t, { token: tokens }, { env: password });
+      const issued = tokens.issued;
+      assertIdle(await again(), digest);
+      assert.equal(tokens.issued - issued, 1);
+      assertIdle(await again({ alsoTags: ['latest'] }), digest);
     });
-    const mended = await freshPush(parties, tiny.name, repository, { check: true });
-    assert.deepEqual(
-      mended.transferred,
-      gone.map(({ path }) => path),
-    );
-    assert.equal(mended.result.manifestDigest, first.result.manifestDigest);
-    const held = inspectRegistry(registry).blobsOf(repository);
-    for (const { digest } of gone) assert.ok(held.includes(digest));
-    // The tag points there already: where tags are immutable a second PUT would be refused.
-    assert.equal(asked(mended.registryRequests, 'PUT', /manifests/), 0);
-  });
-});
 
-/** As garbage collection does while the manifest stays. */
-function collect({ storageDir }: Registry, repository: string, digest: string): void {
-  const layers = join(storageDir, 'docker/registry/v2/repositories', repository, '_layers/sha256');
-  rmSync(join(layers, digest.slice('sha256:'.length)), { recursive: true });
-}
+    test('--check asks for every blob, and brings back those that are gone', async () => {
+      const repository = 'same/checked';
+      const first = await freshPush(parties, tiny.name, repository);
+      const checked = await freshPush(parties, tiny.name, repository, { check: true });
+      assert.equal(asked(checked.registryRequests, 'HEAD', /\/blobs\//), 10);
+      assert.deepEqual([checked.result.totals.reused, checked.hubBytes], [9, 0]);
+      const gone = first.result.layers.filter(({ path }) => /config\.json|00001-of/.test(path));
+      assert.equal(gone.length, 2);
+      for (const { digest } of gone) forgetBlob(parties.real, repository, digest);
+      const unchecked = await freshPush(parties, tiny.name, repository);
+      assert.equal(unchecked.result.totals.reused, 9);
+      // The registry itself tells where a tag is to be added.
+      await assert.rejects(freshPush(parties, tiny.name, repository, { alsoTags: ['latest'] }), {
+        code: 'registry-failed',
+        hint: /has lost layers: the same command with --check/,
+      });
+      const mended = await freshPush(parties, tiny.name, repository, { check: true });
+      assert.deepEqual(
+        mended.transferred,
+        gone.map(({ path }) => path),
+      );
+      assert.equal(mended.result.manifestDigest, first.result.manifestDigest);
+      const held = inspectRegistry(parties.real).blobsOf(repository);
+      for (const { digest } of gone) assert.ok(held.includes(digest));
+      // The tag points there already: where tags are immutable a second PUT would be refused.
+      assert.equal(asked(mended.registryRequests, 'PUT', /manifests/), 0);
+    });
+  },
+  kindsInShort,
+);
 
 describe('nothing has changed', () => {
   test('over TLS on loopback', needsOpenssl, async (t) => {
     const { server, caFile } = await temporaryAuthority();
-    const hub = await startHub({ models: [tiny] });
-    const registry = await startFakeRegistry('distribution3', {}, server);
-    t.after(() => Promise.all([hub.close(), registry.close()]));
+    const { hub, registry } = await fakeParties(t, { models: [tiny] }, {}, server);
     const options = { env: { SSL_CERT_FILE: caFile } };
     const first = await freshPush({ hub, registry }, tiny.name, 'acme/x', options);
     assertIdle(await freshPush({ hub, registry }, tiny.name, 'acme/x', options), first.result.manifestDigest);
@@ -147,9 +130,7 @@ describe('nothing has changed', () => {
 
   test('of a gated model: no file is asked for, and one where something must be read', async (t) => {
     const access = { token: 'hf_good', strangerToken: 'hf_stranger', anonymous: true };
-    const hub = await startHub({ models: [gated], ...access });
-    const registry = await startFakeRegistry('distribution3');
-    t.after(() => Promise.all([hub.close(), registry.close()]));
+    const { hub, registry } = await fakeParties(t, { models: [gated], ...access });
     const first = await freshPush({ hub, registry }, gated.name, 'acme/x', { env: { HF_TOKEN: 'hf_good' } });
     const resolved = first.hubRequests.filter(({ path }) => path.includes('/resolve/'));
     assert.ok(resolved.length >= 9, 'the look before, and eight files that are not empty');
@@ -167,9 +148,7 @@ describe('nothing has changed', () => {
   ] as const)
     test(`${files} layers: ${hubRequests} requests to the hub, two to the registry`, async (t) => {
       const many = manyFiles(files);
-      const hub = await startHub({ models: [many] });
-      const registry = await startFakeRegistry('distribution3');
-      t.after(() => Promise.all([hub.close(), registry.close()]));
+      const { hub, registry } = await fakeParties(t, { models: [many] });
       const foreseen = await foreseenImage(t, hub.url, many.name);
       const tag = headOf(many).slice(0, 12);
       registry.manifests.set(`acme/x:${tag}`, foreseen);

@@ -1,22 +1,17 @@
 import assert from 'node:assert/strict';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import type { PublishEvent } from '../../../src/index.ts';
 import { long } from '../../reliability/tally.ts';
-import { type FaultProxy, startFaultProxy } from '../../support/fault-proxy.ts';
 import type { FileSpec, Model } from '../../support/hub/model.ts';
-import { type Hub, startHub } from '../../support/hub.ts';
+import { startHub } from '../../support/hub.ts';
 import { type Change, history, manyFiles } from '../../support/models.ts';
-import {
-  describeEachRegistry,
-  kindsInShort,
-  type Registry,
-  startRegistry,
-} from '../../support/registries.ts';
-import { inspectRegistry } from '../../support/registry-storage.ts';
+import { describeEachRegistry, kindsInShort } from '../../support/registries.ts';
+import { forgetBlob, inspectRegistry } from '../../support/registry-storage.ts';
 import { tempDir } from '../../support/temp-dir.ts';
-import { asked, freshPush, mixedFiles, type Parties } from './fresh-runner.ts';
+import { asked, freshPush, mixedFiles } from './fresh-runner.ts';
+import { realParties } from './parties.ts';
 
 const paths = Object.keys(mixedFiles).sort();
 const hundred = { ...filesOf(manyFiles(100)), 'README.md': '# Many\n' };
@@ -48,17 +43,7 @@ function filesOf({ commits: [newest] }: Model): Record<string, FileSpec> {
 describeEachRegistry(
   'a new commit',
   (kind) => {
-    let hub: Hub;
-    let registry: Registry;
-    let proxy: FaultProxy;
-    let parties: Parties;
-    before(async () => {
-      hub = await startHub({ models: [model, wide] });
-      registry = await startRegistry({ kind });
-      proxy = await startFaultProxy(registry.url);
-      parties = { hub, registry: proxy };
-    });
-    after(() => Promise.all([hub.close(), proxy.close(), registry.stop()]));
+    const parties = realParties(kind, { models: [model, wide] });
 
     const at = (commit: string) => `${model.name}@${commit}`;
     let repositories = 0;
@@ -133,7 +118,7 @@ describeEachRegistry(
 
     test('--reuse-from: a tag, a digest, the same repository, another one, one that is not there', async () => {
       const first = await freshPush(parties, at(begin), 'named:old');
-      const { host } = proxy;
+      const { host } = parties.registry;
       const byName = await freshPush(parties, at(second), 'named:a', { reuseFrom: [':old'] });
       assert.deepEqual(byName.transferred, ['README.md']);
       const { imageRefDigest } = first.result;
@@ -156,7 +141,7 @@ describeEachRegistry(
     test('a blob that was collected while its manifest stays is transferred', async () => {
       const first = await freshPush(parties, at(begin), 'collected');
       const gone = first.result.layers.filter(({ path }) => /config|model-2/.test(path));
-      for (const { digest } of gone) collect(registry, 'collected', digest);
+      for (const { digest } of gone) forgetBlob(parties.real, 'collected', digest);
       const fresh = await freshPush(parties, at(second), 'collected');
       assert.deepEqual(fresh.transferred, ['README.md', 'config.json', 'model-2.safetensors']);
       assert.equal(fresh.result.manifestDigest, await afresh(second));
@@ -169,7 +154,7 @@ describeEachRegistry(
         if (event.type !== 'layer-done') return;
         done.push(event.result.path);
         if (event.result.path === 'model-2.safetensors' && event.result.outcome === 'reused')
-          collect(registry, 'vanishing', event.result.digest);
+          forgetBlob(parties.real, 'vanishing', event.result.digest);
       };
       const fresh = await freshPush(parties, at(second), 'vanishing', { onEvent });
       assert.deepEqual(fresh.transferred, ['README.md', 'model-2.safetensors']);
@@ -178,7 +163,7 @@ describeEachRegistry(
       ]);
       assert.equal(fresh.result.manifestDigest, await afresh(second));
       assert.deepEqual(done.filter((path) => path !== 'model-2.safetensors').length, 7, 'told once each');
-      assert.deepEqual(inspectRegistry(registry).uploads('vanishing'), []);
+      assert.deepEqual(inspectRegistry(parties.real).uploads('vanishing'), []);
     });
 
     // The same at another size.
@@ -198,12 +183,6 @@ describeEachRegistry(
   },
   kindsInShort,
 );
-
-/** As garbage collection does while the manifest stays. */
-function collect({ storageDir }: Registry, repository: string, digest: string): void {
-  const layers = join(storageDir, 'docker/registry/v2/repositories', repository, '_layers/sha256');
-  rmSync(join(layers, digest.slice('sha256:'.length)), { recursive: true });
-}
 
 describe('a new commit into an image layout', () => {
   test('reuses what is in the directory', async (t) => {
