@@ -75,6 +75,12 @@ export function pushCommand(name: CommandName = 'push'): Command {
     .addOption(new Option('--platform <os/arch>', 'platform of the image').default('linux/amd64'))
     .addOption(numberOption('--workers <n>', 'layers in flight, 1 to 32').default(4).env('WORKERS'))
     .addOption(
+      new Option(
+        '--bandwidth <rate>',
+        'at most so many bytes a second from the hub, and as many to the registry: 200M (K, M, G: thousands; KiB, MiB, GiB), or by direction: down=200M,up=50M (default: no cap)',
+      ).env('BANDWIDTH'),
+    )
+    .addOption(
       new Option('--upload <manner>', 'how bytes are sent')
         .choices(['auto', 'stream', 'chunked'])
         .default('auto')
@@ -190,6 +196,7 @@ export function readOptions(
       layerPrefix: given.layerPrefix,
       platform: given.platform,
       workers: given.workers,
+      bandwidth: given.bandwidth,
       upload: given.upload,
       chunkMib: given.chunkMib,
       dialect: given.dialect,

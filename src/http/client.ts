@@ -2,6 +2,7 @@ import { type Dispatcher, request } from 'undici';
 import { BoxcarError, type BoxcarErrorOptions, printable, type RequestFacts, type Side } from '../errors.ts';
 import { keepAuthorization } from '../secrets.ts';
 import { type Asked, byteResponse, failed, type HttpResponse, response } from './answer.ts';
+import type { Bandwidth } from './bandwidth.ts';
 import type { ByteSockets } from './byte-sockets.ts';
 import { AddressRefused, type NamedRequest } from './elsewhere.ts';
 import { failureOf } from './failure.ts';
@@ -40,6 +41,10 @@ export interface HttpClientOptions {
   authorize?: (url: URL, signal?: AbortSignal) => Promise<string | undefined> | string | undefined;
   /** No byte in either direction for this long is a stall, in ms. */
   stallMs: number;
+  /** Holds back what `HttpResponse.into` reads. The wait is ours, and no stall. */
+  down?: Bandwidth | undefined;
+  /** Holds back request bodies that are streams. */
+  up?: Bandwidth | undefined;
   userAgent: string;
 }
 
@@ -60,7 +65,7 @@ export class HttpClient {
 
   /** @throws BoxcarError of this side when no complete answer head came; `transient` unless it is certain to happen again. */
   async request(req: HttpRequest): Promise<HttpResponse> {
-    const { side, stallMs, dispatcher } = this.#options;
+    const { side, stallMs, dispatcher, up } = this.#options;
     const facts: RequestFacts = { method: req.method, url: bareUrl(req.url) };
     const own = req.url.origin === this.origin;
     const namedBy = own ? this.#options.namedBy : (this.#options.namedBy ?? this.origin);
@@ -79,26 +84,32 @@ export class HttpClient {
         const found = await this.#options.sockets?.get(req.url, headers, namedBy, watch.waiting());
         if (found) {
           facts.status = found.head.status;
-          return byteResponse(found, asked);
+          return this.#heldBack(byteResponse(found, asked), req.signal);
         }
       }
+      const stream = req.body instanceof Uint8Array ? undefined : req.body;
+      const signal = watch.waiting(stream ? undefined : req.answerMs);
+      const paced = stream && (up?.sending(stream, signal) ?? stream);
       const answer = await request(req.url, {
         method: req.method,
         headers,
-        body: (req.body instanceof Uint8Array || !req.body
-          ? (req.body ?? null)
-          : watch.sending(req.body, req.answerMs)) as Uint8Array | null,
-        signal: watch.waiting(req.body instanceof Uint8Array || !req.body ? req.answerMs : undefined),
+        body: (paced ? watch.sending(paced, req.answerMs) : (req.body ?? null)) as Uint8Array | null,
+        signal,
         dispatcher,
         ...((namedBy === undefined ? {} : { namedBy }) satisfies NamedRequest),
       });
       facts.status = answer.statusCode;
-      return response(answer, asked);
+      return this.#heldBack(response(answer, asked), req.signal);
     } catch (error) {
       watch.done();
       if (error instanceof AddressRefused) throw reachesInside(side, facts, error);
       throw failureOf(watch.reasonFor(error), side, facts, req.signal);
     }
+  }
+
+  #heldBack(answer: HttpResponse, signal: AbortSignal | undefined): HttpResponse {
+    const { down } = this.#options;
+    return down ? { ...answer, into: (sink) => answer.into(down.reading(sink, signal)) } : answer;
   }
 }
 

@@ -30,6 +30,8 @@ export interface Publish {
   findKnown: (layers: LayerPlan[], known: KnownLayers, taken: boolean, signal: AbortSignal) => Promise<void>;
   emit: PublishListener;
   signal?: AbortSignal | undefined;
+  /** Told when the requests under way are to end cleanly, for whatever reason. */
+  onStop?: () => void;
 }
 
 /** A part of a publish. */

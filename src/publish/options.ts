@@ -14,6 +14,7 @@ import {
 import { dialectNames } from '../registry/dialects.ts';
 import type { UploadChoice } from '../registry/upload-manner.ts';
 import type { PublishListener } from './events.ts';
+import { type LinkRates, parseBandwidth } from './link.ts';
 import type { Shard } from './shards.ts';
 
 /** What `push` is asked to do. Only model and target are needed. */
@@ -40,6 +41,12 @@ export interface PushOptions {
   platform?: string | undefined;
   /** Layers in flight, 1 to 32. Default 4. */
   workers?: number | undefined;
+  /**
+   * Most bytes a second that are read of the hub's files, and sent to the registry, by all workers together: `200M`, `25MiB`
+   * for each of the two; `down=200M,up=50M` where they differ, one alone leaves the other free. At least 1,000. Into an
+   * image layout nothing is sent. Default: no cap.
+   */
+  bandwidth?: string | undefined;
   upload?: UploadChoice | undefined;
   /**
    * Size of an upload's chunks in MiB, 1 to 1024; kept within what the dialect takes. Each worker holds one in memory.
@@ -119,6 +126,7 @@ export interface CheckedOptions extends CheckedTarget {
   prefix: string;
   platform: Platform;
   workers: number;
+  bandwidth: LinkRates;
   denyUnsafe: boolean;
   stateFile: string | false | undefined;
   state: 'file' | 'registry';
@@ -175,6 +183,7 @@ export function checkOptions(options: PushOptions | ShardOptions): CheckedOption
     prefix: checkPrefix(options.layerPrefix ?? 'models/'),
     platform: parsePlatform(options.platform ?? 'linux/amd64'),
     workers,
+    bandwidth: options.bandwidth === undefined ? {} : parseBandwidth(options.bandwidth),
     denyUnsafe: options.denyUnsafe ?? false,
     stateFile: options.stateFile,
     ...checkState(options, target),

@@ -1,4 +1,5 @@
 import type { Dispatcher } from 'undici';
+import type { Bandwidth } from '../http/bandwidth.ts';
 import type { ByteSockets } from '../http/byte-sockets.ts';
 import { HttpClient } from '../http/client.ts';
 import type { PatienceOptions, RetryNotice } from '../http/retry.ts';
@@ -25,11 +26,15 @@ import { version } from './version.ts';
 
 const userAgent = `boxcar/${version} node/${process.versions.node}`;
 
-/** The hub, with the token that is at hand. */
+/**
+ * The hub, with the token that is at hand.
+ * @param down what is read of its files is held back by.
+ */
 export async function openHub(
   checked: CheckedOptions,
   dispatcher: Dispatcher,
   sockets?: ByteSockets,
+  down?: Bandwidth,
 ): Promise<Hub> {
   const { endpoint, env, stallMs, hfMaxRetries, backoffMs, emit } = checked;
   const found = await findHubToken(env);
@@ -40,6 +45,7 @@ export async function openHub(
     sockets,
     origin: new URL(endpoint).origin,
     stallMs,
+    down,
     userAgent,
     ...(found ? { authorize: () => `Bearer ${found.token}` } : {}),
   });
@@ -52,10 +58,14 @@ function patienceOf(limit: number, baseMs: number | undefined, emit: PublishList
   return { limit, onRetry, ...(baseMs === undefined ? {} : { baseMs }) };
 }
 
-/** The target, not yet spoken to but for how (https or http, on loopback). */
+/**
+ * The target, not yet spoken to but for how (https or http, on loopback).
+ * @param up what is sent to a registry is held back by.
+ */
 export async function openTarget(
   checked: CheckedTarget,
   dispatcher: Dispatcher,
+  up?: Bandwidth,
 ): Promise<Layout | RegistryTarget> {
   const { target, env, stallMs, ociMaxRetries, backoffMs, plainHttp, emit, signal } = checked;
   if (target.kind === 'layout') return new Layout(target.directory);
@@ -77,6 +87,7 @@ export async function openTarget(
     dispatcher,
     origin,
     stallMs,
+    up,
     userAgent,
     authorize: (_url, abort) => authorizer.authorize(abort),
   });

@@ -23,7 +23,7 @@ export function publish(job: Publish): Promise<PublishResult>;
 export function publish(job: Publish, shard: ShardJob): Promise<PublishResult | ShardResult>;
 export async function publish(job: Publish, shard?: ShardJob): Promise<PublishResult | ShardResult> {
   const started = performance.now();
-  const stopping = new Stopping(job.signal);
+  const stopping = new Stopping(job.signal, job.onStop);
   try {
     const there = await untakenTag(job, stopping.stop);
     if (
@@ -85,7 +85,7 @@ async function finishShard(
 /** Tags an image whose layers shards have brought. @throws BoxcarError `layers-failed` where some are missing. */
 export async function finalize(job: Publish, records: ShardRecords): Promise<PublishResult> {
   const started = performance.now();
-  const stopping = new Stopping(job.signal);
+  const stopping = new Stopping(job.signal, job.onStop);
   try {
     const there = await untakenTag(job, stopping.stop);
     if (there?.digests && !job.force) {

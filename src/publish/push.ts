@@ -8,8 +8,9 @@ import type { LayerPlan } from '../layer/layer.ts';
 import type { Layout } from '../layout/layout.ts';
 import { RegistryTarget } from '../registry/registry-target.ts';
 import type { StateIdentity } from '../state/state-schema.ts';
-import { type PlannedLayer, type PublishResult, type ShardResult, warning } from './events.ts';
+import { info, type PlannedLayer, type PublishResult, type ShardResult, warning } from './events.ts';
 import type { Publish, ShardJob, ShardRecords } from './job.ts';
+import { Link } from './link.ts';
 import { fileOpener, probe } from './model-source.ts';
 import { type CheckedOptions, checkOptions, type PushOptions, type ShardOptions } from './options.ts';
 import { openHub, openProgress, openTarget, peekProgress } from './parties.ts';
@@ -100,6 +101,7 @@ interface Prepared {
   checked: CheckedOptions;
   hub: Hub;
   target: Layout | RegistryTarget;
+  link: Link;
   snapshot: Snapshot & { gated: boolean };
   plan: Plan;
   tags: [string, ...string[]];
@@ -114,14 +116,16 @@ async function prepared<T>(
   const checked = checkOptions(options);
   const dispatcher = createDispatcher(checked.env);
   const sockets = createByteSockets(checked.env, dispatcher);
+  const link = new Link(checked.bandwidth, checked.target);
   try {
-    const hub = await openHub(checked, dispatcher, sockets);
-    const target = await openTarget(towards(checked), dispatcher);
+    const hub = await openHub(checked, dispatcher, sockets, link.down);
+    const target = await openTarget(towards(checked), dispatcher, link.up);
     const { snapshot, plan } = await planSnapshot(checked, hub);
-    return await work({ checked, hub, target, snapshot, plan, tags: tagsOf(checked, snapshot) });
+    return await work({ checked, hub, target, link, snapshot, plan, tags: tagsOf(checked, snapshot) });
   } catch (error) {
     throw checked.signal?.aborted && error === checked.signal.reason ? stopped() : error;
   } finally {
+    link.lift();
     sockets?.destroy();
     await dispatcher.destroy();
   }
@@ -129,7 +133,7 @@ async function prepared<T>(
 
 /** The job, once the target has shown that it is there and can hold what is planned. */
 async function jobOf(prepared: Prepared): Promise<Publish> {
-  const { checked, hub, target, plan, snapshot, tags } = prepared;
+  const { checked, hub, target, link, plan, snapshot, tags } = prepared;
   const { workers, force, check, failFast, emit, signal } = checked;
   const openFile = fileOpener(hub, snapshot, checked.workers);
   announce(prepared);
@@ -149,6 +153,7 @@ async function jobOf(prepared: Prepared): Promise<Publish> {
     findKnown: knownFinder(prepared),
     emit,
     signal,
+    onStop: () => link.lift(),
   };
 }
 
@@ -230,7 +235,8 @@ function tagsOf(checked: CheckedOptions, { commit }: Snapshot): [string, ...stri
   return [tag, ...checked.alsoTags.filter((other) => other !== tag)];
 }
 
-function announce({ checked, snapshot, target, tags: [tag] }: Prepared): void {
+function announce({ checked, snapshot, target, link, tags: [tag] }: Prepared): void {
   const { model, commit } = snapshot;
   checked.emit({ type: 'resolved', model, commit, target: target.name, tag });
+  if (link.words) checked.emit(info(link.words));
 }

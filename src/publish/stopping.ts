@@ -10,10 +10,13 @@ export class Stopping {
   readonly #kill = new AbortController();
   readonly #signal: AbortSignal | undefined;
   readonly #onAbort = () => this.now(stopped());
+  readonly #onStop: () => void;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(signal: AbortSignal | undefined) {
+  /** @param onStop called when requests are to end cleanly: once, if at all. */
+  constructor(signal: AbortSignal | undefined, onStop: () => void = () => {}) {
     this.#signal = signal;
+    this.#onStop = onStop;
     // Every request in flight listens to them.
     setMaxListeners(0, this.stop, this.kill);
     if (signal?.aborted) this.#onAbort();
@@ -31,6 +34,7 @@ export class Stopping {
   now(reason: BoxcarError): void {
     if (this.stop.aborted) return;
     this.#stop.abort(reason);
+    this.#onStop();
     this.#timer = setTimeout(() => this.#kill.abort(reason), cleanStopMs);
   }
 

@@ -120,6 +120,12 @@ describe('boxcar push: what scripts rely on', () => {
     ],
     ['no number', [model.name, 'oci:x', '--workers', 'four'], 2, /--workers/],
     ['an unknown choice', [model.name, 'oci:x', '--upload', 'magic'], 2, /--upload/],
+    [
+      'no bandwidth',
+      [model.name, 'oci:x', '--bandwidth', '0'],
+      2,
+      /--bandwidth must be[\s\S]*bytes, not bits/,
+    ],
     ['a prefix that leaves', [model.name, 'oci:x', '--layer-prefix', '../etc'], 2, /--layer-prefix/],
     ['a page of another hub', ['https://elsewhere.example/acme/tiny', 'oci:x'], 2, /elsewhere\.example/],
     ['two revisions', [`${model.name}@v1.0`, 'oci:x', '--hf-revision', 'main'], 2, /two different revisions/],
