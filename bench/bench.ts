@@ -52,8 +52,10 @@ function write(report: Report, tell: Bench['tell']): void {
     return;
   }
   const tables = report.cases.map((each) => [each.name, caseTable(each)] as const);
-  const plot = '![Wall and CPU time beside others](docs/speed.svg)';
-  const page = [goalsTable(report), plot, '', Object.fromEntries(tables).speed ?? ''].join('\n');
+  const plot = '![Wall and CPU time of boxcar beside others](docs/speed.svg)';
+  const more =
+    'Everything that was measured is in [docs/speed.md](docs/speed.md), how to repeat it in [bench/README.md](bench/README.md).';
+  const page = [goalsTable(report), plot, '', Object.fromEntries(tables).speed ?? '', more].join('\n');
   tell(writeBetweenMarks(join(checkout, 'README.md'), 'bench', page));
   const all = [report.setting, '', ...tables.map(([, table]) => table)].join('\n');
   tell(writeBetweenMarks(join(checkout, 'docs/speed.md'), 'bench', all));

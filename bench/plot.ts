@@ -14,29 +14,26 @@ interface Bar {
 }
 
 const width = 860;
-const left = 190;
+const left = 200;
 const right = 60;
 const barHeight = 16;
 const groupGap = 10;
 const panelGap = 44;
-/** Greys and hues that are read on white and on black alike; with a dark page they become lighter. */
+/** Middle greys and blues: read on white and on black alike, whatever a viewer knows of the page around it. */
 const style = `
-  text { font: 13px system-ui, sans-serif; fill: #57606a; }
-  .title { font-weight: 600; fill: #24292f; }
-  .plain { fill: #8c959f; } .tls { fill: #afb8c1; }
-  .boxcar.plain { fill: #0969da; } .boxcar.tls { fill: #6cb0f5; }
-  @media (prefers-color-scheme: dark) {
-    text { fill: #9ea7b3; } .title { fill: #e6edf3; }
-    .plain { fill: #7d8590; } .tls { fill: #545d68; }
-    .boxcar.plain { fill: #58a6ff; } .boxcar.tls { fill: #2f6fbf; }
-  }`;
+  text { font: 13px system-ui, sans-serif; fill: #6e7781; }
+  .title { font-weight: 600; }
+  .plain { fill: #828a94; } .tls { fill: #b0b8c1; }
+  .boxcar.plain { fill: #1f7ae0; } .boxcar.tls { fill: #79b4f2; }`;
 
 /** Wall and CPU time of everybody that brought the large files, over plain http and over TLS. The same report is the same plot. */
 export function plotOf({ cases }: Report): string {
-  const rows = ['speed', 'unverified', 'tls'].flatMap((name) => {
-    const found = cases.find((each) => each.name === name);
-    return found ? found.rows.map((row) => ({ row, tls: name === 'tls' })) : [];
-  });
+  const rows = ['speed', 'unverified', 'tls']
+    .flatMap((name) => {
+      const found = cases.find((each) => each.name === name);
+      return found ? found.rows.map((row) => ({ row, tls: name === 'tls' })) : [];
+    })
+    .toSorted((a, b) => Number(isBoxcar(b.row)) - Number(isBoxcar(a.row)));
   const panel = (title: string, of: (row: CaseReport['rows'][number]) => number | undefined): Panel => ({
     title,
     bars: rows.map(({ row, tls }) => ({ name: row.name, tls, value: of(row) ?? 0 })),
@@ -76,7 +73,7 @@ function draw({ title, bars }: Panel, top: number): { svg: string[]; height: num
     );
     for (const { tls, value } of own) {
       const length = (value / most) * (width - left - right);
-      const kind = `${name.startsWith('boxcar') ? 'boxcar ' : ''}${tls ? 'tls' : 'plain'}`;
+      const kind = `${isBoxcar({ name }) ? 'boxcar ' : ''}${tls ? 'tls' : 'plain'}`;
       svg.push(
         `<rect class="${kind}" x="${left}" y="${y}" width="${length.toFixed(1)}" height="${barHeight - 2}" rx="2"/>`,
         text(left + length + 6, y + barHeight - 5, value.toFixed(2)),
@@ -86,6 +83,11 @@ function draw({ title, bars }: Panel, top: number): { svg: string[]; height: num
     y += groupGap;
   }
   return { svg, height: y - groupGap - top };
+}
+
+/** With whatever options. */
+function isBoxcar({ name }: { name: string }): boolean {
+  return name.startsWith('boxcar');
 }
 
 function legend(y: number): string[] {

@@ -61,11 +61,11 @@ async function compare(
     })),
   );
   const served = rows.reduce((sum, { runs }) => sum + (runs.length * hub.bytes) / gib, 0);
-  const cost = served ? ((await hub.cpuSeconds()) - before) / served : 0;
+  const cost = ((await hub.cpuSeconds()) - before) / served;
   return {
     setting:
-      `${files} files of ${sizeMib} MiB, ${workers} at a time. The hub, on the same cores and nobody's account, ` +
-      `used ${cost.toFixed(2)} CPU s/GiB.`,
+      `${files} files of ${sizeMib} MiB, ${workers} at a time.` +
+      (served ? ` The hub, on the same cores and in no row, used ${cost.toFixed(2)} CPU s/GiB.` : ''),
     rows,
     skipped,
   };

@@ -5,8 +5,8 @@ const blockSize = 64 * mib;
 /** Files begin at different places of the block, so that no two are the same blob: an odd multiple of 64 bytes. */
 const shift = 5 * mib + 64;
 /**
- * What is handed to the socket at once. Measured: half of it or twice as much costs the same; from 4 MiB on TLS is slower,
- * as a piece is encrypted whole before the first byte of it leaves.
+ * What is handed to the socket at once. Larger pieces are no cheaper for http; with TLS the client then pays for them, as
+ * a piece is encrypted whole before the first byte of it leaves (NOTES.md).
  */
 const sliceSize = mib;
 
