@@ -59,30 +59,49 @@ export interface Entrant {
   bytes?: number;
   /** Why it cannot be run on this machine, or with this boxcar. */
   missing?(): string | undefined;
+  /** Whether the bench goes on without it when it fails. */
+  mayFail?: boolean;
   run(): Promise<Measured>;
 }
 
-/** Runs everybody once, then once more, so that what else happens on the machine is everybody's. */
+/**
+ * Runs everybody once, then once more, so that what else happens on the machine is everybody's.
+ * @throws what the run of one has thrown that may not fail.
+ */
 export async function inTurn(
   { options, tell }: Bench,
   entrants: Entrant[],
 ): Promise<{ rows: Row[]; skipped: Skipped[] }> {
   const skipped: Skipped[] = [];
-  const present = entrants.filter(({ name, missing }) => {
+  const skip = (name: string, why: string) => {
+    skipped.push({ name, why });
+    tell(`skipped: ${name}, ${why}`);
+  };
+  const present = new Map<Entrant, Row>();
+  for (const entrant of entrants) {
+    const { name, bytes, missing } = entrant;
     const why = missing?.();
-    if (why !== undefined) skipped.push({ name, why });
-    return why === undefined;
-  });
-  for (const { name, why } of skipped) tell(`skipped: ${name}, ${why}`);
-  const rows: Row[] = present.map(({ name, bytes }) => ({ name, runs: [], ...(bytes && { bytes }) }));
+    if (why === undefined) present.set(entrant, { name, runs: [], ...(bytes && { bytes }) });
+    else skip(name, why);
+  }
   for (let round = 1; round <= options.rounds; round++) {
-    for (const [index, { name, run }] of present.entries()) {
-      const measured = await run();
-      rows[index]?.runs.push(measured);
-      const { wallSeconds, cpuSeconds, peakBytes } = measured;
-      const peak = peakBytes === undefined ? '' : `, ${Math.round(peakBytes / 1024 / 1024)} MiB`;
-      tell(`round ${round}: ${name} ${wallSeconds.toFixed(2)} s, ${cpuSeconds.toFixed(2)} s CPU${peak}`);
+    for (const [entrant, { name, runs }] of present) {
+      try {
+        const measured = await entrant.run();
+        runs.push(measured);
+        tell(`round ${round}: ${name} ${told(measured)}`);
+      } catch (error) {
+        if (!entrant.mayFail) throw error;
+        present.delete(entrant);
+        tell((error as Error).message);
+        skip(name, `it failed in round ${round}`);
+      }
     }
   }
-  return { rows, skipped };
+  return { rows: [...present.values()], skipped };
+}
+
+function told({ wallSeconds, cpuSeconds, peakBytes }: Measured): string {
+  const peak = peakBytes === undefined ? '' : `, ${Math.round(peakBytes / 1024 / 1024)} MiB`;
+  return `${wallSeconds.toFixed(2)} s, ${cpuSeconds.toFixed(2)} s CPU${peak}`;
 }
