@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
-import type { Command } from './contenders/contenders.ts';
+import type { Command } from './contenders/contender.ts';
 
 /** What one run of a program, with everything that it starts, has cost. */
 export interface Measured {

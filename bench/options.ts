@@ -1,29 +1,33 @@
 import { parseArgs } from 'node:util';
+import { cases } from './cases/cases.ts';
 import { contenders } from './contenders/contenders.ts';
 
-/** What is measured: each is a table of its own. */
-export const benchCases = ['speed', 'reuse'] as const;
-export type BenchCase = (typeof benchCases)[number];
+const names = [...cases.map(({ name }) => name), 'reuse'];
+/** What the goals are about, in MiB. */
+const fullSizeMib = 400;
 
 export const usage = `npm run bench -- [options]
 
-  --files N       files of the model (4)
-  --size-mib N    size of each, in MiB (400)
-  --rounds N      runs of each contender, in turn (3)
+  --case a,b      only these: ${names.join(', ')}
+  --only a,b      beside each other only these: ${contenders.map(({ name }) => name).join(', ')}
+  --rounds N      runs of everybody, in turn (3)
   --workers N     files in flight (4)
-  --case a,b      only these tables: ${benchCases.join(', ')}
-  --only a,b      of the speed table only these of: ${contenders.map(({ name }) => name).join(', ')}
-  --dir DIR       where the registry's storage is made, and removed (the system's temporary directory)
-  --json          one JSON object on stdout instead of the table
-  --write-readme  also put the table into README.md`;
+  --files N       large files of the model (4)
+  --size-mib N    size of each, in MiB (${fullSizeMib}); with less all cases have less to do, as a trial
+  --dir DIR       where the registry's storage is made, and removed (the system's temporary directory);
+                  /dev/shm, where it has 7 GB free, leaves the disk out of what is measured
+  --json          one JSON object on stdout instead of the tables
+  --write-readme  also put the tables into README.md and docs/speed.md, and the plot into docs/speed.svg`;
 
 export interface BenchOptions {
-  files: number;
-  sizeMib: number;
+  cases: string[];
+  only: string[] | undefined;
   rounds: number;
   workers: number;
-  cases: readonly BenchCase[];
-  only: string[] | undefined;
+  files: number;
+  sizeMib: number;
+  /** Of the sizes and numbers of files that the goals are about. */
+  scale: number;
   dir: string | undefined;
   json: boolean;
   writeReadme: boolean;
@@ -34,12 +38,12 @@ export function readOptions(args: string[]): BenchOptions | undefined {
   const { values } = parseArgs({
     args,
     options: {
-      files: { type: 'string', default: '4' },
-      'size-mib': { type: 'string', default: '400' },
+      case: { type: 'string', default: names.join() },
+      only: { type: 'string' },
       rounds: { type: 'string', default: '3' },
       workers: { type: 'string', default: '4' },
-      case: { type: 'string', default: benchCases.join() },
-      only: { type: 'string' },
+      files: { type: 'string', default: '4' },
+      'size-mib': { type: 'string', default: `${fullSizeMib}` },
       dir: { type: 'string' },
       json: { type: 'boolean', default: false },
       'write-readme': { type: 'boolean', default: false },
@@ -47,25 +51,33 @@ export function readOptions(args: string[]): BenchOptions | undefined {
     },
   });
   if (values.help) return undefined;
-  const only = values.only?.split(',');
-  const unknown = only?.find((name) => !contenders.some((contender) => contender.name === name));
-  if (unknown !== undefined) throw new Error(`--only: there is no contender ${unknown}`);
-  const cases = values.case.split(',').map((name) => {
-    const found = benchCases.find((each) => each === name);
-    if (!found) throw new Error(`--case: there is no case ${name}`);
-    return found;
-  });
+  const sizeMib = whole('size-mib', values['size-mib']);
   return {
-    cases,
-    files: whole('files', values.files),
-    sizeMib: whole('size-mib', values['size-mib']),
+    cases: known('case', values.case, names),
+    only:
+      values.only === undefined
+        ? undefined
+        : known(
+            'only',
+            values.only,
+            contenders.map(({ name }) => name),
+          ),
     rounds: whole('rounds', values.rounds),
     workers: whole('workers', values.workers),
-    only,
+    files: whole('files', values.files),
+    sizeMib,
+    scale: Math.min(1, sizeMib / fullSizeMib),
     dir: values.dir,
     json: values.json,
     writeReadme: values['write-readme'],
   };
+}
+
+function known(option: string, list: string, names: string[]): string[] {
+  const given = list.split(',');
+  const unknown = given.find((name) => !names.includes(name));
+  if (unknown !== undefined) throw new Error(`--${option}: there is no ${unknown}, but ${names.join(', ')}`);
+  return given;
 }
 
 function whole(name: string, text: string): number {

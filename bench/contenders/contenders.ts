@@ -1,92 +1,96 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, globSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import type { BenchHub } from '../hub/start.ts';
+import { boxcar } from './boxcar.ts';
+import { type Contender, type Job, repository } from './contender.ts';
 
-/** What a run is about: this model into that registry. */
-export interface Job {
-  hub: BenchHub;
-  /** `host:port` of a registry that speaks plain http. */
-  registry: string;
-  workers: number;
-  /** An empty directory of this run's own, its home directory as well. */
-  directory: string;
-}
+/** The bench's hub offers no Xet; and nothing else on the network is asked for news, which would be measured as well. */
+const hubLibrary = {
+  HF_HUB_DISABLE_XET: '1',
+  HF_HUB_DISABLE_TELEMETRY: '1',
+  HF_HUB_DISABLE_UPDATE_CHECK: '1',
+};
 
-export interface Command {
-  argv: string[];
-  env: Record<string, string>;
-}
-
-/** A way to bring a model from a hub into a registry. */
-export interface Contender {
-  name: string;
-  /** Why it cannot take part on this machine. */
-  missing(): string | undefined;
-  command(job: Job): Command;
-}
-
-const checkout = join(import.meta.dirname, '../..');
-const repository = 'bench/model';
-
-/** `boxcar` is the program as it is installed; run from its sources it also has their types to strip. */
 export const contenders: Contender[] = [
-  { name: 'boxcar', missing: missingDist, command: (job) => boxcar('dist/cli/main.js', job) },
-  { name: 'boxcar-src', missing: () => undefined, command: (job) => boxcar('src/cli/main.ts', job) },
+  boxcar,
   {
-    name: 'shell-pipe',
-    missing: () => missingPrograms('curl', 'sha256sum', 'mkfifo', 'xargs'),
-    command: ({ hub, registry, workers }) => ({
-      argv: ['bash', join(import.meta.dirname, 'pipe.sh'), ...hub.files.map(({ path }) => path)],
+    name: 'hf+oras',
+    missing: () => missingPrograms('hf', 'oras'),
+    command: (job) => ({ argv: ['bash', script('hf-oras.sh')], env: downloadEnvironment(job) }),
+  },
+  {
+    name: 'hf+modctl',
+    missing: () => missingPrograms('hf', 'modctl'),
+    command: (job) => ({ argv: ['bash', script('hf-modctl.sh')], env: downloadEnvironment(job) }),
+  },
+  {
+    name: 'oci-modelcar',
+    missing: () => missingPrograms('oci-modelcar'),
+    command: ({ hub, registryUrl, caFile, workers, directory }) => ({
+      argv: [
+        ...['oci-modelcar', 'push', '--hf-repo', hub.model, '--hf-endpoint', hub.hubUrl],
+        ...['--registry', registryUrl, '--target-repo', repository, '--target-tag', 'bench'],
+        ...['--workers', `${workers}`, '--spool-dir', join(directory, 'spool')],
+      ],
       env: {
-        HUB: `${hub.hubUrl}/${hub.model}/resolve/${hub.commit}`,
-        REGISTRY: `http://${registry}/v2/${repository}`,
-        WORKERS: `${workers}`,
+        HF_ENDPOINT: hub.hubUrl,
+        ...hubLibrary,
+        ...trusting(caFile, 'SSL_CERT_FILE', 'REQUESTS_CA_BUNDLE'),
       },
     }),
   },
   {
-    name: 'hf+oras',
-    missing: () => missingPrograms('hf', 'oras'),
-    command: ({ hub, registry, workers }) => ({
-      argv: ['bash', join(import.meta.dirname, 'hf-oras.sh')],
-      env: {
-        HF_ENDPOINT: hub.hubUrl,
-        HF_HUB_DISABLE_TELEMETRY: '1',
-        MODEL: hub.model,
-        COMMIT: hub.commit,
-        TARGET: `${registry}/${repository}:bench`,
-        WORKERS: `${workers}`,
-      },
+    name: 'shell-pipe',
+    missing: () => missingPrograms('curl', 'sha256sum', 'mkfifo', 'xargs'),
+    command: (job) => ({
+      argv: ['bash', script('pipe.sh'), ...job.hub.files.map(({ path }) => path)],
+      env: { ...streamEnvironment(job), ...trusting(job.caFile, 'CURL_CA_BUNDLE') },
+    }),
+  },
+  {
+    name: 'naive-node',
+    missing: () => undefined,
+    command: (job) => ({
+      argv: [process.execPath, script('naive.ts'), ...job.hub.files.map(({ path }) => path)],
+      env: { ...streamEnvironment(job), ...trusting(job.caFile, 'NODE_EXTRA_CA_CERTS') },
     }),
   },
 ];
 
-function boxcar(program: string, { hub, registry, workers }: Job): Command {
-  const target = `${registry}/${repository}:bench`;
+/** For those that download to disk first. */
+function downloadEnvironment({ hub, registryUrl, caFile, workers }: Job): Record<string, string> {
+  const { host, protocol } = new URL(registryUrl);
   return {
-    argv: [
-      process.execPath,
-      join(checkout, program),
-      ...['push', hub.model, target, '--workers', `${workers}`],
-    ],
-    env: { HF_ENDPOINT: hub.hubUrl },
+    HF_ENDPOINT: hub.hubUrl,
+    ...hubLibrary,
+    MODEL: hub.model,
+    COMMIT: hub.commit,
+    TARGET: `${host}/${repository}:bench`,
+    WORKERS: `${workers}`,
+    ...(protocol === 'http:' && { PLAIN_HTTP: '1' }),
+    ...trusting(caFile, 'SSL_CERT_FILE', 'REQUESTS_CA_BUNDLE'),
   };
 }
 
-function missingDist(): string | undefined {
-  const built = join(checkout, 'dist/cli/main.js');
-  if (!existsSync(built)) return 'dist/ is not built (npm run build)';
-  const since = statSync(built).mtimeMs;
-  const changed = globSync('src/**/*.ts', { cwd: checkout }).some(
-    (file) => statSync(join(checkout, file)).mtimeMs > since,
-  );
-  return changed ? 'dist/ is older than src/ (npm run build)' : undefined;
+/** For those that bring single files into the registry by its protocol; none of them writes a manifest. */
+function streamEnvironment({ hub, registryUrl, workers }: Job): Record<string, string> {
+  return {
+    HUB: `${hub.hubUrl}/${hub.model}/resolve/${hub.commit}`,
+    REGISTRY: `${registryUrl}/v2/${repository}`,
+    WORKERS: `${workers}`,
+  };
+}
+
+function trusting(caFile: string | undefined, ...variables: string[]): Record<string, string> {
+  return caFile === undefined ? {} : Object.fromEntries(variables.map((name) => [name, caFile]));
+}
+
+function script(name: string): string {
+  return join(import.meta.dirname, name);
 }
 
 function missingPrograms(...names: string[]): string | undefined {
   const absent = names.filter(
     (name) => spawnSync('sh', ['-c', 'command -v "$0"', name], { stdio: 'ignore' }).status !== 0,
   );
-  return absent.length > 0 ? `not on PATH: ${absent.join(', ')}` : undefined;
+  return absent.length > 0 ? `not on PATH: ${absent.join(', ')} (bench/README.md)` : undefined;
 }

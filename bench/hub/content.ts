@@ -2,8 +2,13 @@ import { createCipheriv, createHash } from 'node:crypto';
 
 const mib = 1024 * 1024;
 const blockSize = 64 * mib;
-/** Files begin at different places of the block, so that no two are the same blob. */
-const shift = 5 * mib;
+/** Files begin at different places of the block, so that no two are the same blob: an odd multiple of 64 bytes. */
+const shift = 5 * mib + 64;
+/**
+ * What is handed to the socket at once. Larger pieces are no cheaper for http; with TLS the client then pays for them, as
+ * a piece is encrypted whole before the first byte of it leaves (NOTES.md).
+ */
+const sliceSize = mib;
 
 /** A file of deterministic, incompressible bytes. */
 export interface BenchFile {
@@ -18,6 +23,8 @@ export class Content {
     Buffer.alloc(blockSize),
   );
   readonly files: BenchFile[];
+  /** By path. */
+  readonly #indices: Map<string, number>;
 
   constructor(count: number, size: number) {
     const of = String(count).padStart(5, '0');
@@ -27,17 +34,22 @@ export class Content {
       for (const slice of this.#slices(index, 0, size)) hash.update(slice);
       return { path, size, sha256: hash.digest('hex') };
     });
+    this.#indices = new Map(this.files.map(({ path }, index) => [path, index]));
+  }
+
+  file(path: string): BenchFile | undefined {
+    return this.files[this.#indices.get(path) ?? -1];
   }
 
   /** Bytes `from` to `to` (exclusive) of a file. */
   read(file: BenchFile, from: number, to: number): Generator<Buffer> {
-    return this.#slices(this.files.indexOf(file), from, to);
+    return this.#slices(this.#indices.get(file.path) ?? 0, from, to);
   }
 
   *#slices(index: number, from: number, to: number): Generator<Buffer> {
     for (let at = from; at < to; ) {
       const start = (at + index * shift) % blockSize;
-      const slice = this.#block.subarray(start, start + to - at);
+      const slice = this.#block.subarray(start, start + Math.min(sliceSize, to - at));
       at += slice.length;
       yield slice;
     }

@@ -1,35 +1,56 @@
 /**
  * The bench's hub and CDN, a process of their own so that their CPU is not counted with anybody's. Made for speed:
- * a model of large files and what their download needs, nothing else (the tests' stand-in in test/support knows more).
- * Forked by start.ts with the number of files and their size in bytes; says where it is, and ends with its parent.
+ * a model of equal files and what their download needs, nothing else (the tests' stand-in in test/support knows more).
+ * Forked by start.ts with its options as JSON; says where it is, answers questions, and ends with its parent.
  */
 import { once } from 'node:events';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { readFileSync } from 'node:fs';
+import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { type BenchFile, Content } from './content.ts';
+import { createLimit } from './limit.ts';
+import type { HubOptions } from './start.ts';
 
 const model = 'bench/model';
 const commit = '0123456789abcdef0123456789abcdef01234567';
 const api = `/api/models/${model}`;
 const resolve = `/${model}/resolve/`;
+/** Entries of a page of the listing, as the hub's. */
+const pageLength = 1000;
 
-const [count, size] = process.argv.slice(2).map(Number) as [number, number];
-const content = new Content(count, size);
-const hub = createServer(answerHub);
-const cdn = createServer((request, response) => void answerCdn(request, response));
-const [hubUrl, cdnUrl] = await Promise.all([listening(hub), listening(cdn)]);
+const options: HubOptions = JSON.parse(process.argv[2] ?? '');
+const content = new Content(options.files, options.size);
+const limit = options.limits && createLimit(options.limits);
+const [hubUrl, cdnUrl] = await Promise.all([
+  listening(answerHub),
+  listening((request, response) => void answerCdn(request, response)),
+]);
+let announcedCdn = cdnUrl;
 
 process.once('disconnect', () => process.exit());
-process.send?.({ hubUrl, model, commit, files: content.files });
+process.on('message', (question: { announceCdn?: string }) => {
+  announcedCdn = question.announceCdn ?? announcedCdn;
+  const { user, system } = process.cpuUsage();
+  process.send?.((user + system) / 1e6);
+});
+process.send?.({ hubUrl, cdnUrl, model, commit, files: content.files });
 
-async function listening(server: Server): Promise<string> {
+async function listening(answer: RequestListener): Promise<string> {
+  const { tls } = options;
+  const server = tls
+    ? createTlsServer({ key: readFileSync(tls.keyFile), cert: readFileSync(tls.certFile) }, answer)
+    : createServer(answer);
+  // A connection that waits for its share of a limited link, or for a file that is hashed, is not an idle one.
+  server.keepAliveTimeout = 60_000;
   await once(server.listen(0, '127.0.0.1'), 'listening');
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return `${tls ? 'https' : 'http'}://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
 function answerHub(request: IncomingMessage, response: ServerResponse): void {
-  const path = decodeURIComponent(request.url?.split('?')[0] ?? '');
-  if (path.startsWith(`${api}/tree/`)) return void json(response, content.files.map(treeEntry));
+  const url = new URL(request.url ?? '', `${hubUrl.split(':')[0]}://${request.headers.host}`);
+  const path = decodeURIComponent(url.pathname);
+  if (path.startsWith(`${api}/tree/`)) return void answerTree(url, response);
   if (path === api || path.startsWith(`${api}/revision/`)) {
     const siblings = content.files.map((file) => ({ rfilename: file.path }));
     return void json(response, { _id: commit.slice(0, 24), id: model, sha: commit, siblings });
@@ -37,13 +58,21 @@ function answerHub(request: IncomingMessage, response: ServerResponse): void {
   const file = path.startsWith(resolve) ? fileAt(path) : undefined;
   if (!file) return void response.writeHead(404, { 'content-length': 0 }).end();
   response.writeHead(302, {
-    location: `${cdnUrl}/${file.path}`,
+    location: `${announcedCdn}/${file.path}`,
     'content-length': 0,
     'x-repo-commit': commit,
     'x-linked-etag': `"${file.sha256}"`,
     'x-linked-size': file.size,
   });
   response.end();
+}
+
+function answerTree(url: URL, response: ServerResponse): void {
+  const from = Number(url.searchParams.get('cursor') ?? 0);
+  const next = from + pageLength;
+  url.searchParams.set('cursor', `${next}`);
+  const link = next < content.files.length ? { link: `<${url}>; rel="next"` } : {};
+  json(response, content.files.slice(from, next).map(treeEntry), link);
 }
 
 async function answerCdn(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -60,6 +89,7 @@ async function answerCdn(request: IncomingMessage, response: ServerResponse): Pr
   });
   if (request.method !== 'HEAD') {
     for (const slice of content.read(file, from, to)) {
+      await limit?.(request.socket, slice.length);
       if (response.destroyed) return;
       if (!response.write(slice)) await drained(response);
     }
@@ -67,16 +97,19 @@ async function answerCdn(request: IncomingMessage, response: ServerResponse): Pr
   response.end();
 }
 
-/** Also when the client has left. */
-async function drained(response: ServerResponse): Promise<void> {
-  const over = new AbortController();
-  const { signal } = over;
-  await Promise.race([once(response, 'drain', { signal }), once(response, 'close', { signal })]);
-  over.abort();
+/** Also when the client has left. Not with `once` and a signal: that costs as much as the writing. */
+function drained(response: ServerResponse): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      response.off('drain', done).off('close', done);
+      resolve();
+    };
+    response.on('drain', done).on('close', done);
+  });
 }
 
 function fileAt(path: string): BenchFile | undefined {
-  return content.files.find((file) => path.endsWith(`/${file.path}`));
+  return content.file(path.slice(path.lastIndexOf('/') + 1));
 }
 
 function treeEntry(file: BenchFile): object {
@@ -84,12 +117,13 @@ function treeEntry(file: BenchFile): object {
   return { type: 'file', oid: file.sha256.slice(0, 40), size: file.size, lfs, path: file.path };
 }
 
-function json(response: ServerResponse, value: unknown): void {
+function json(response: ServerResponse, value: unknown, headers: Record<string, string> = {}): void {
   const text = JSON.stringify(value);
   response.writeHead(200, {
     'content-type': 'application/json',
     'content-length': text.length,
     'x-repo-commit': commit,
+    ...headers,
   });
   response.end(text);
 }

@@ -11,9 +11,9 @@ import type { FileSpec } from '../../test/support/hub/model.ts';
 import { type Hub, startHub } from '../../test/support/hub.ts';
 import { history, manyFiles } from '../../test/support/models.ts';
 import { startRegistry } from '../../test/support/registries.ts';
-import type { Command } from '../contenders/contenders.ts';
+import type { Command } from '../contenders/contender.ts';
 import { measure } from '../measure.ts';
-import { aligned } from '../report.ts';
+import { aligned } from '../table.ts';
 import { startCountingProxy } from './counting-proxy.ts';
 
 const program = join(import.meta.dirname, '../../dist/cli/main.js');
