@@ -4,6 +4,7 @@ import { finalizePush, type PushPlan, planPush, push, pushShard } from '../publi
 import type { CommandName, PushCommandOptions } from './push-command.ts';
 import { plainJson } from './reporters/plain-text.ts';
 import { renderPlan } from './reporters/plan.ts';
+import { Recordings } from './reporters/recordings.ts';
 import { createReporter, type Reporter, styleFor } from './reporters/reporter.ts';
 import { failureJson, writeFailureSummary, writeResult } from './reporters/results.ts';
 import { StopSignals } from './stop-signals.ts';
@@ -17,6 +18,8 @@ export async function runPublish(
   const json = args.includes('--json');
   const { stdout, stderr, env } = process;
   let reporter: Reporter | undefined;
+  let recordings: Recordings | undefined;
+  let status = 1;
   const known: Partial<PublishResult> = {};
   const signals = new StopSignals((signal) => reporter?.stopping(signal));
   try {
@@ -27,25 +30,30 @@ export async function runPublish(
     const onEvent = (event: PublishEvent) => {
       remember(known, event);
       told.event(event);
+      recordings?.event(event);
     };
     const asked = { ...options.push, onEvent, signal: signals.signal };
     if (name === 'plan' || options.dryRun) {
       stdout.write(planText(await planPush(asked), json));
       return 0;
     }
+    recordings = new Recordings(options.push, options, told);
     const result = await run(name, asked);
     reporter.close();
     await writeResult(result, { json, style: styleFor(style, stderr, env), stdout, env, reporter });
-    return 0;
+    status = 0;
+    return status;
   } catch (thrown) {
     const error = goesOn(asBoxcarError(thrown), args);
     const exitCode = error.code === 'stopped' ? signals.exitCode : error.exitCode;
+    status = exitCode;
     reporter ??= createReporter({ style: 'text', quiet: false, verbose: false, stderr, env });
     reporter.error(error, exitCode);
     if (json) stdout.write(failureJson(error, exitCode, known));
     await writeFailureSummary(error, exitCode, known, { env, reporter });
     return exitCode;
   } finally {
+    recordings?.end(status);
     reporter?.close();
     signals.close();
   }

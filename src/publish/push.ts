@@ -112,6 +112,7 @@ async function prepared<T>(
   towards = (checked: CheckedOptions) => checked,
 ): Promise<T> {
   const checked = checkOptions(options);
+  checked.emit({ type: 'stage', stage: 'listing' });
   const dispatcher = createDispatcher(checked.env);
   const sockets = createByteSockets(checked.env, dispatcher);
   try {
