@@ -29,7 +29,7 @@ export function remarks({ imageRef, totals }: Pick<PublishResult, 'imageRef' | '
   const { secondsSaved, bytesSent, retries } = totals;
   return [
     ...(secondsSaved >= 1 ? [savedText(totals)] : []),
-    ...(bytesSent > 0 ? slowerSide(totals, imageRef.startsWith('oci:') ? 'disk' : 'registry') : []),
+    ...(bytesSent > 0 ? [slowerSide(totals, imageRef.startsWith('oci:') ? 'disk' : 'registry')] : []),
     ...(retries > 0 ? [retries === 1 ? '1 retry' : `${retries} retries`] : []),
   ];
 }
@@ -40,15 +40,15 @@ function savedText({ secondsSaved, savedAtBytesPerSecond, bytesSent, seconds }: 
   return `about ${duration(secondsSaved)} saved${measured ? '' : ` at ${speed(savedAtBytesPerSecond)}`}`;
 }
 
-/** What held the run up, and what the other phases took: `hub 12 %, hashing 9 %`. */
-function slowerSide({ bottleneck, phases, cpuBusy }: Totals, target: 'registry' | 'disk'): string[] {
-  if (bottleneck === undefined) return ['too little was sent to tell the slower side'];
+/** What held the run up, and what the other phases took: `..., registry 12 %, hashing 9 %`. */
+function slowerSide({ bottleneck, phases, cpuBusy }: Totals, target: 'registry' | 'disk'): string {
+  if (bottleneck === undefined) return 'too little was sent to tell the slower side';
   const names = { hub: 'hub', digest: 'hashing', registry: target, waiting: 'retry delays' };
   const share = (phase: Phase) => percent(phases[phase], secondsOf(phases));
   const others = phaseNames
     .filter((phase) => phase !== bottleneck && share(phase) > 0)
-    .map((phase) => `${names[phase]} ${share(phase)} %`)
-    .join(', ');
+    .sort((a, b) => phases[b] - phases[a])
+    .map((phase) => `${names[phase]} ${share(phase)} %`);
   const words = {
     hub: () => `the hub was the slower side (${share('hub')} % of the time waiting for it)`,
     registry: () => `the ${target} was the slower side (${share('registry')} % of the time waiting for it)`,
@@ -57,5 +57,5 @@ function slowerSide({ bottleneck, phases, cpuBusy }: Totals, target: 'registry' 
     cpu: () => `this machine's CPU was the limit (busy ${percent(cpuBusy, 1)} % of the time)`,
     none: () => 'no side was much slower than another',
   };
-  return [words[bottleneck](), ...(others === '' ? [] : [others])];
+  return [words[bottleneck](), ...others].join(', ');
 }
