@@ -158,8 +158,10 @@ export type PublishEvent =
   | {
       type: 'layer-phases';
       path: string;
-      /** What the time since the one before, or since the transfer began, was spent on; it ends now. About four a second. */
+      /** What the time since the one before, or since the transfer began, was spent on. Told about four times a second. */
       phases: Phases;
+      /** The end of that time, in ms of `performance.now()`. */
+      until: number;
       /** Bytes of the file read and bytes of the layer sent in it. */
       bytesRead: number;
       bytesSent: number;

@@ -7,19 +7,21 @@ const tellEveryMs = 250;
 export class PhaseClock {
   /** Seconds of each phase so far. */
   readonly spent = noPhases();
-  readonly #tell: (spent: Phases) => void;
+  readonly #tell: (spent: Phases, until: number) => void;
   #untold = noPhases();
   #phase: BodyPhase = 'registry';
   #since = performance.now();
   #toldAt = this.#since;
   #waitingUntil = 0;
+  #over = false;
 
-  /** @param tell gets what was spent since it was called before. */
-  constructor(tell: (spent: Phases) => void) {
+  /** @param tell gets what was spent since it was called before, and until when, in ms of `performance.now()`. */
+  constructor(tell: (spent: Phases, until: number) => void) {
     this.#tell = tell;
   }
 
   enter(phase: BodyPhase): void {
+    if (this.#over) return;
     const now = this.#settle();
     this.#phase = phase;
     if (now - this.#toldAt >= tellEveryMs) this.#tellAt(now);
@@ -30,9 +32,15 @@ export class PhaseClock {
     this.#waitingUntil = this.#settle() + ms;
   }
 
-  /** Tells now: something happens that is to be seen in its place, or the transfer is over. */
+  /** Tells now: something happens that is to be seen in its place. */
   tell(): void {
     this.#tellAt(this.#settle());
+  }
+
+  /** Tells for the last time: the transfer is over, though a source that was left may still end. */
+  stop(): void {
+    this.tell();
+    this.#over = true;
   }
 
   #settle(): number {
@@ -49,6 +57,6 @@ export class PhaseClock {
     addPhases(this.spent, told);
     this.#untold = noPhases();
     this.#toldAt = now;
-    this.#tell(told);
+    this.#tell(told, now);
   }
 }

@@ -42,10 +42,10 @@ export async function transferLayer(plan: LayerPlan, context: TransferContext): 
   let lastProgress = 0;
   let told = { bytesRead, bytesSent };
 
-  const clock = new PhaseClock((phases) => {
+  const clock = new PhaseClock((phases, until) => {
     const bytes = { bytesRead: bytesRead - told.bytesRead, bytesSent: bytesSent - told.bytesSent };
     told = { bytesRead, bytesSent };
-    emit({ type: 'layer-phases', path, phases, ...bytes });
+    emit({ type: 'layer-phases', path, phases, until, ...bytes });
   });
   const onRetry = (side: 'hub' | 'registry') => (notice: RetryNotice) => {
     retries += 1;
@@ -103,7 +103,7 @@ export async function transferLayer(plan: LayerPlan, context: TransferContext): 
       emit({ type: 'layer-progress', path, size, offset });
     },
   });
-  const digest = await uploaded.finally(() => clock.tell());
+  const digest = await uploaded.finally(() => clock.stop());
   progress?.set(name, { contentId, size, digest });
   return {
     path,

@@ -134,6 +134,17 @@ describe('--metrics-file and --trace', () => {
     }
   });
 
+  test('a disk that is full ends the trace, not the push', { skip: !existsSync('/dev/full') }, async () => {
+    const args = ['push', model.name, `${registry.host}/models/full`, '--trace', '/dev/full'];
+    const { code, stderr } = await runBoxcar(args, { env: { HF_ENDPOINT: hub.url } });
+    assert.equal(code, 0, stderr);
+    assert.equal(
+      stderr.match(/warning: the trace ends here, it cannot be written: ENOSPC/g)?.length,
+      1,
+      stderr,
+    );
+  });
+
   test('shards that share a machine have series of their own', async () => {
     const { args, text } = files();
     const command = ['push', model.name, `${registry.host}/models/shards`, '--shard', '1/2', ...args];

@@ -23,7 +23,8 @@ interface Lane {
   path: string | undefined;
   /** Until here it is drawn, in ms. */
   at: number;
-  /** What is not drawn yet. */
+  /** What is not drawn yet, and its end. */
+  until: number;
   phases: Phases;
   bytesRead: number;
   bytesSent: number;
@@ -86,13 +87,19 @@ export class Trace {
     this.#write({ ph: 'i', s: 't', name, pid: process.pid, tid, ts: micro(this.#now()), args });
   }
 
-  #spent({ path, phases, bytesRead, bytesSent }: Extract<PublishEvent, { type: 'layer-phases' }>): void {
-    const now = this.#now();
-    const lane = this.#lane(path, now - secondsOf(phases) * 1000);
+  #spent({
+    path,
+    phases,
+    until,
+    bytesRead,
+    bytesSent,
+  }: Extract<PublishEvent, { type: 'layer-phases' }>): void {
+    const lane = this.#lane(path, until - secondsOf(phases) * 1000);
     addPhases(lane.phases, phases);
     lane.bytesRead += bytesRead;
     lane.bytesSent += bytesSent;
-    if (now - lane.at >= Math.max(shortestMs, now * shortestPart)) this.#draw(lane);
+    lane.until = until;
+    if (until - lane.at >= Math.max(shortestMs, until * shortestPart)) this.#draw(lane);
   }
 
   /** The layer's row; the first that is free where it has none. */
@@ -101,12 +108,21 @@ export class Trace {
     if (own) return own;
     let lane = this.#lanes.find((each) => each.path === undefined && each.at <= since);
     if (!lane) {
-      lane = { tid: this.#lanes.length + 1, path, at: 0, phases: noPhases(), bytesRead: 0, bytesSent: 0 };
+      lane = {
+        tid: this.#lanes.length + 1,
+        path,
+        at: 0,
+        until: 0,
+        phases: noPhases(),
+        bytesRead: 0,
+        bytesSent: 0,
+      };
       this.#lanes.push(lane);
       this.#name('thread_name', lane.tid, `layers ${lane.tid}`);
     }
     lane.path = path;
     lane.at = since;
+    lane.until = since;
     this.#inFlight.set(path, lane);
     this.#write({ ph: 'B', name: path, pid: process.pid, tid: lane.tid, ts: micro(since) });
     return lane;
@@ -117,20 +133,20 @@ export class Trace {
     const bytes = { hub: { bytesRead }, digest: undefined, registry: { bytesSent }, waiting: undefined };
     for (const phase of phaseNames) {
       const from = lane.at;
-      lane.at += lane.phases[phase] * 1000;
       // Ends are rounded, not lengths: no slice reaches into the next.
+      lane.at = Math.min(lane.until, from + lane.phases[phase] * 1000);
       const ts = micro(from);
       const dur = micro(lane.at) - ts;
       if (dur > 0) this.#write({ ph: 'X', name: phase, pid: process.pid, tid, ts, dur, args: bytes[phase] });
     }
-    Object.assign(lane, { phases: noPhases(), bytesRead: 0, bytesSent: 0 });
+    Object.assign(lane, { at: lane.until, phases: noPhases(), bytesRead: 0, bytesSent: 0 });
   }
 
   #leave(path: string, args: object): void {
     const lane = this.#inFlight.get(path);
     if (!lane) return;
     this.#draw(lane);
-    lane.at = Math.max(lane.at, this.#now());
+    lane.at = this.#now();
     this.#write({ ph: 'E', name: path, pid: process.pid, tid: lane.tid, ts: micro(lane.at), args });
     lane.path = undefined;
     this.#inFlight.delete(path);

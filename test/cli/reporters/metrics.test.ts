@@ -17,8 +17,8 @@ test('a publish in numbers', () => {
   metrics.event(resolved);
   metrics.event(planned(['a', 'b', 'c', 'd', 'e'], 1));
   const phases = { hub: 3, digest: 1, registry: 2, waiting: 0.5 };
-  metrics.event({ type: 'layer-phases', path: 'b', phases, bytesRead: 100, bytesSent: 90 });
-  metrics.event({ type: 'layer-phases', path: 'c', phases, bytesRead: 11, bytesSent: 12 });
+  metrics.event({ type: 'layer-phases', path: 'b', phases, until: 1, bytesRead: 100, bytesSent: 90 });
+  metrics.event({ type: 'layer-phases', path: 'c', phases, until: 2, bytesRead: 11, bytesSent: 12 });
   metrics.event(retry('b', 10));
   metrics.event(retry('c', 10));
   metrics.event(retried({ error: refused, attempt: 1, of: 10, delayMs: 5 }));

@@ -17,9 +17,9 @@ function traced() {
   return { trace, records, clock };
 }
 
-function spent(path: string, phases: Partial<Phases>): PublishEvent {
+function spent(path: string, until: number, phases: Partial<Phases>): PublishEvent {
   const all = { hub: 0, digest: 0, registry: 0, waiting: 0, ...phases };
-  return { type: 'layer-phases', path, phases: all, bytesRead: 10, bytesSent: 20 };
+  return { type: 'layer-phases', path, phases: all, until, bytesRead: 10, bytesSent: 20 };
 }
 
 test('stages in the first row, layers in rows below, phases in layers, retries where they were', () => {
@@ -29,20 +29,20 @@ test('stages in the first row, layers in rows below, phases in layers, retries w
   trace.event({ type: 'stage', stage: 'transferring' });
   clock.now = 3000;
   // What is told first may be what came before the layer has started.
-  trace.event(spent('a', { registry: 0.5 }));
+  trace.event(spent('a', clock.now, { registry: 0.5 }));
   trace.event(started('a'));
-  trace.event(spent('b', { registry: 1 }));
+  trace.event(spent('b', clock.now, { registry: 1 }));
   clock.now = 4000;
-  trace.event(spent('a', { hub: 0.6, digest: 0.1, registry: 0.3 }));
+  trace.event(spent('a', clock.now, { hub: 0.6, digest: 0.1, registry: 0.3 }));
   trace.event(retry('a', 10));
   clock.now = 4500;
-  trace.event(spent('a', { waiting: 0.5 }));
+  trace.event(spent('a', clock.now, { waiting: 0.5 }));
   trace.event(done('a'));
   // Begun while the first was still in its row: it has a row of its own.
-  trace.event(spent('c', { hub: 1 }));
+  trace.event(spent('c', clock.now, { hub: 1 }));
   clock.now = 5000;
   trace.event({ type: 'layer-failed', path: 'c', size, error: refused });
-  trace.event(spent('d', { hub: 0.4 }));
+  trace.event(spent('d', clock.now, { hub: 0.4 }));
   trace.close();
   assertTrace(records);
   const told = records.map((record) => {
@@ -103,7 +103,7 @@ test('600 GB: a trace of a few MB, in which every second is accounted for', () =
     const phases = { hub: 0.4 * every, digest: 0.2 * every, registry: 0.3 * every, waiting: 0.1 * every };
     for (let told = 1; told <= seconds / every; told++) {
       now = told * every * 1000;
-      for (let layer = 0; layer < layers; layer++) trace.event(spent(`model-${layer}`, phases));
+      for (let layer = 0; layer < layers; layer++) trace.event(spent(`model-${layer}`, now, phases));
     }
     trace.close();
     assert.ok(bytes < 50e6, `${bytes} bytes`);
