@@ -21,7 +21,6 @@ export class PhaseClock {
   }
 
   enter(phase: BodyPhase): void {
-    if (this.#over) return;
     const now = this.#settle();
     this.#phase = phase;
     if (now - this.#toldAt >= tellEveryMs) this.#tellAt(now);
@@ -53,6 +52,7 @@ export class PhaseClock {
   }
 
   #tellAt(now: number): void {
+    if (this.#over) return;
     const told = this.#untold;
     addPhases(this.spent, told);
     this.#untold = noPhases();
