@@ -4,7 +4,7 @@ import { finalizePush, type PushPlan, planPush, push, pushShard } from '../publi
 import type { CommandName, PushCommandOptions } from './push-command.ts';
 import { plainJson } from './reporters/plain-text.ts';
 import { renderPlan } from './reporters/plan.ts';
-import { Recordings } from './reporters/recordings.ts';
+import type { Recordings } from './reporters/recordings.ts';
 import { createReporter, type Reporter, styleFor } from './reporters/reporter.ts';
 import { failureJson, writeFailureSummary, writeResult } from './reporters/results.ts';
 import { StopSignals } from './stop-signals.ts';
@@ -37,7 +37,7 @@ export async function runPublish(
       stdout.write(planText(await planPush(asked), json));
       return 0;
     }
-    recordings = new Recordings(options.push, options, told);
+    recordings = await openRecordings(options, told);
     const result = await run(name, asked);
     reporter.close();
     await writeResult(result, { json, style: styleFor(style, stderr, env), stdout, env, reporter });
@@ -57,6 +57,13 @@ export async function runPublish(
     reporter?.close();
     signals.close();
   }
+}
+
+async function openRecordings(options: PushCommandOptions, told: Reporter): Promise<Recordings | undefined> {
+  const { push, metricsFile, trace } = options;
+  if (metricsFile === undefined && trace === undefined) return undefined;
+  const { Recordings } = await import('./reporters/recordings.ts');
+  return new Recordings(push, { metricsFile, trace }, told);
 }
 
 function run(name: CommandName, options: PushCommandOptions['push']): Promise<PublishResult | ShardResult> {

@@ -18,7 +18,6 @@ export class Recordings {
     { metricsFile, trace }: { metricsFile: string | undefined; trace: string | undefined },
     reporter: Pick<Reporter, 'event'>,
   ) {
-    if (metricsFile === undefined && trace === undefined) return;
     const { model, revision, target, shard } = checkOptions(push);
     const place =
       target.kind === 'layout' ? `oci:${target.directory}` : `${target.registry}/${target.repository}`;
