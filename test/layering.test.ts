@@ -41,8 +41,8 @@ const mayImport: Record<string, string[]> = {
     'state',
     'formats',
   ],
-  index: ['errors', 'digest', 'oci', 'formats', 'registry', 'publish'],
-  cli: ['errors', 'secrets', 'formats', 'publish', 'registry/dialects.ts'],
+  index: ['errors', 'digest', 'oci', 'http/failure-reason.ts', 'formats', 'registry', 'publish'],
+  cli: ['errors', 'secrets', 'disk', 'formats', 'publish', 'registry/dialects.ts'],
 };
 
 /** Node's modules that reach out of the process; those who compute have no use for them. */

@@ -4,6 +4,7 @@ import { finalizePush, type PushPlan, planPush, push, pushShard } from '../publi
 import type { CommandName, PushCommandOptions } from './push-command.ts';
 import { plainJson } from './reporters/plain-text.ts';
 import { renderPlan } from './reporters/plan.ts';
+import type { Recordings } from './reporters/recordings.ts';
 import { createReporter, type Reporter, styleFor } from './reporters/reporter.ts';
 import { failureJson, writeFailureSummary, writeResult } from './reporters/results.ts';
 import { StopSignals } from './stop-signals.ts';
@@ -17,6 +18,8 @@ export async function runPublish(
   const json = args.includes('--json');
   const { stdout, stderr, env } = process;
   let reporter: Reporter | undefined;
+  let recordings: Recordings | undefined;
+  let status = 1;
   const known: Partial<PublishResult> = {};
   const signals = new StopSignals((signal) => reporter?.stopping(signal));
   try {
@@ -27,28 +30,40 @@ export async function runPublish(
     const onEvent = (event: PublishEvent) => {
       remember(known, event);
       told.event(event);
+      recordings?.event(event);
     };
     const asked = { ...options.push, onEvent, signal: signals.signal };
     if (name === 'plan' || options.dryRun) {
       stdout.write(planText(await planPush(asked), json));
       return 0;
     }
+    recordings = await openRecordings(options, told);
     const result = await run(name, asked);
     reporter.close();
     await writeResult(result, { json, style: styleFor(style, stderr, env), stdout, env, reporter });
-    return 0;
+    status = 0;
+    return status;
   } catch (thrown) {
     const error = goesOn(asBoxcarError(thrown), args);
     const exitCode = error.code === 'stopped' ? signals.exitCode : error.exitCode;
+    status = exitCode;
     reporter ??= createReporter({ style: 'text', quiet: false, verbose: false, stderr, env });
     reporter.error(error, exitCode);
     if (json) stdout.write(failureJson(error, exitCode, known));
     await writeFailureSummary(error, exitCode, known, { env, reporter });
     return exitCode;
   } finally {
+    recordings?.end(status);
     reporter?.close();
     signals.close();
   }
+}
+
+async function openRecordings(options: PushCommandOptions, told: Reporter): Promise<Recordings | undefined> {
+  const { push, metricsFile, trace } = options;
+  if (metricsFile === undefined && trace === undefined) return undefined;
+  const { Recordings } = await import('./reporters/recordings.ts');
+  return new Recordings(push, { metricsFile, trace }, told);
 }
 
 function run(name: CommandName, options: PushCommandOptions['push']): Promise<PublishResult | ShardResult> {

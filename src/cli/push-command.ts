@@ -8,6 +8,9 @@ import { dialectNames } from '../registry/dialects.ts';
 /** What the options of `boxcar push` come to, beside what the library is asked. */
 export interface PushCommandOptions {
   push: PushOptions & Partial<ShardOptions>;
+  /** Files written beside: metrics for Prometheus, a trace. */
+  metricsFile: string | undefined;
+  trace: string | undefined;
   dryRun: boolean;
   json: boolean;
   logStyle: 'auto' | 'tty' | 'text' | 'azure' | 'github' | 'json';
@@ -153,6 +156,13 @@ export function pushCommand(name: CommandName = 'push'): Command {
         .env('LOG_STYLE'),
     )
     .option('--json', 'one JSON object on stdout')
+    .addOption(
+      new Option(
+        '--metrics-file <path>',
+        "the run in numbers, for the textfile collector of Prometheus' node exporter (a name in .prom)",
+      ).env('METRICS_FILE'),
+    )
+    .option('--trace <path>', 'what each layer waited for and when, for ui.perfetto.dev or chrome://tracing')
     .addOption(new Option('--quiet', 'warnings and errors only').env('LOG_QUIET'))
     .addOption(new Option('--verbose', 'also where credentials and state come from').env('LOG_VERBOSE'))
     .addHelpText('after', examples);
@@ -215,6 +225,8 @@ export function readOptions(
       force: given.force,
       plainHttp: given.plainHttp,
     },
+    metricsFile: given.metricsFile,
+    trace: given.trace,
     dryRun: given.dryRun ?? false,
     json: given.json ?? false,
     logStyle: given.logStyle,

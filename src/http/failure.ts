@@ -60,7 +60,8 @@ function tlsHint(code: string): string {
     : 'does it speak TLS on this port? --plain-http is for registries that do not';
 }
 
-function innermost(error: unknown): { code?: string; message: string } {
+/** The reason at the bottom of a chain of causes. */
+export function innermost(error: unknown): { code?: string; message: string } {
   let at = error;
   // undici and Happy Eyeballs wrap the reason: AggregateError of one error per address.
   for (let depth = 0; depth < 5 && at instanceof Error; depth++) {

@@ -3,13 +3,14 @@ import { asBoxcarError, BoxcarError } from '../errors.ts';
 import { type LayerPlan, layerSize } from '../layer/layer.ts';
 import type { Digest } from '../oci/digest.ts';
 import { wholeSize } from '../registry/upload-manner.ts';
-import type { PublishListener } from './events.ts';
+import type { LayerResult, PublishListener } from './events.ts';
+import { noPhases } from './phases.ts';
 import type { Progress } from './progress/progress.ts';
 import { Confirmation } from './reuse/confirmation.ts';
 import type { Settlement } from './reuse/settlement.ts';
 import type { Stopping } from './stopping.ts';
 import { questionsAtOnce, type Target } from './target.ts';
-import { type OpenModelFile, type Transferred, transferLayer } from './transfer.ts';
+import { type OpenModelFile, transferLayer } from './transfer.ts';
 
 /** Small layers in flight for each worker: they wait for answers most of their time. */
 const smallAtOnce = 4;
@@ -34,9 +35,9 @@ export async function bringLayers(
   settlements: Settlement[],
   options: BringOptions,
   stopping: Stopping,
-): Promise<Transferred[]> {
+): Promise<LayerResult[]> {
   const { target, workers, failFast, emit } = options;
-  const results = new Map<LayerPlan, Transferred>();
+  const results = new Map<LayerPlan, LayerResult>();
   const failures: { path: string; error: BoxcarError }[] = [];
   const confirmation = new Confirmation(target, emit, stopping.kill);
   const asking = pLimit(questionsAtOnce);
@@ -61,7 +62,7 @@ export async function bringLayers(
   if (first && failFast) throw first.error;
   stopping.stop.throwIfAborted();
   if (first) throw layersFailed(failures, settlements.length);
-  return settlements.map(({ layer }) => results.get(layer) as Transferred);
+  return settlements.map(({ layer }) => results.get(layer) as LayerResult);
 }
 
 /** As many transfers at a time as there are workers; small layers go beside large ones. */
@@ -77,35 +78,32 @@ async function confirm(
   confirmation: Confirmation,
   { progress, emit }: BringOptions,
   { stop }: Stopping,
-): Promise<Transferred | undefined> {
+): Promise<LayerResult | undefined> {
   if (stop.aborted) return undefined;
   const found = await confirmation.first(layer, candidates);
   if (!found) return undefined;
   const { digest, source, from } = found;
   progress?.set(layer.name, { contentId: layer.contentId, size: layerSize(layer), digest });
-  const { waitedMs: _, ...result } = {
-    ...reusedLayer(layer, digest),
-    outcome: from === undefined ? 'reused' : 'mounted',
-  } as const;
+  const outcome = from === undefined ? 'reused' : 'mounted';
+  const result = { ...reusedLayer(layer, digest), outcome } as const;
   emit({ type: 'layer-done', result, source });
-  return { ...result, waitedMs: 0 };
+  return result;
 }
 
 async function transfer(
   layer: LayerPlan,
   { target, openFile, progress, emit }: BringOptions,
   { stop, kill }: Stopping,
-): Promise<Transferred | undefined> {
+): Promise<LayerResult | undefined> {
   if (stop.aborted) return undefined;
   const result = await transferLayer(layer, { target, openFile, progress, emit, stop, kill });
-  const { waitedMs: _, ...told } = result;
-  emit({ type: 'layer-done', result: told });
+  emit({ type: 'layer-done', result });
   return result;
 }
 
 /** A layer that has cost nothing. */
-export function reusedLayer(layer: LayerPlan, digest: Digest): Transferred {
-  const nothing = { bytesSent: 0, bytesRead: 0, seconds: 0, retries: 0, waitedMs: 0 };
+export function reusedLayer(layer: LayerPlan, digest: Digest): LayerResult {
+  const nothing = { bytesSent: 0, bytesRead: 0, seconds: 0, phases: noPhases(), retries: 0 };
   return { path: layer.path, digest, size: layerSize(layer), outcome: 'reused', ...nothing };
 }
 

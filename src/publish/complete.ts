@@ -5,7 +5,7 @@ import { type LayerPlan, layerSize } from '../layer/layer.ts';
 import type { Digest } from '../oci/digest.ts';
 import { reusedLayer } from './bring-layers.ts';
 import { commitImage, tagExisting } from './commit.ts';
-import { type PublishResult, warning } from './events.ts';
+import { type LayerResult, type PublishResult, warning } from './events.ts';
 import type { Publish, ShardRecords } from './job.ts';
 import { type KeptState, readState, type StateFault, type StateStore } from './progress/state-store.ts';
 import {
@@ -23,8 +23,8 @@ import { type Candidate, KnownLayers } from './reuse/known-layers.ts';
 import { presentImage, untakenTag } from './reuse/present-image.ts';
 import { type Shard, shardName, shareLayers } from './shards.ts';
 import type { Stopping } from './stopping.ts';
+import type { Stopwatch } from './stopwatch.ts';
 import { questionsAtOnce } from './target.ts';
-import type { Transferred } from './transfer.ts';
 
 /** Tries to tag the image where another process may be at it, */
 const attempts = 4;
@@ -48,9 +48,9 @@ interface Collected {
 export async function completeImage(
   job: Publish,
   records: ShardRecords,
-  own: Transferred[],
+  own: LayerResult[],
   stopping: Stopping,
-  started: number,
+  watch: Stopwatch,
 ): Promise<PublishResult | { missing: LayerPlan[]; shards: Collected['shards'] }> {
   const { plan, target, emit } = job;
   const collected = await collect(job, records, stopping.stop);
@@ -72,11 +72,11 @@ export async function completeImage(
   if (missing.length > 0) return { missing, shards: collected.shards };
   // It has taken a while: another publish may have tagged its image meanwhile.
   await untakenTag(job, stopping.stop);
-  const whole = layers as Transferred[];
+  const whole = layers as LayerResult[];
   const digests = whole.map(({ digest }) => digest);
   const digest = await commitTogether(job, digests, stopping);
   await forget(job, records, collected.tags, stopping.kill);
-  return finish(job, whole, digest, started);
+  return finish(job, whole, digest, watch);
 }
 
 /**

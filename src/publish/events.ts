@@ -1,6 +1,8 @@
-import type { BoxcarError } from '../errors.ts';
+import type { BoxcarError, Side } from '../errors.ts';
+import { type FailureReason, failureReason } from '../http/failure-reason.ts';
 import type { RetryNotice } from '../http/retry.ts';
 import type { Digest } from '../oci/digest.ts';
+import type { Bottleneck, Phases } from './phases.ts';
 
 /** How a layer came to be in the registry. `resumed`: only its missing end was sent in this run. */
 export type LayerOutcome = 'reused' | 'mounted' | 'resumed' | 'transferred';
@@ -15,6 +17,8 @@ export interface LayerResult {
   bytesSent: number;
   bytesRead: number;
   seconds: number;
+  /** What the seconds were spent on. */
+  phases: Phases;
   retries: number;
 }
 
@@ -40,8 +44,16 @@ export interface Totals {
   bytesRead: number;
   seconds: number;
   retries: number;
-  /** Share of the transfer time spent waiting for the hub, 0 to 1; the rest was waiting for the registry or hashing. */
+  /** Sum of the layers' phases, in seconds. */
+  phases: Phases;
+  /** Share of that time spent waiting for the hub, 0 to 1. */
   waitingForHub: number;
+  /** CPU seconds of the process while layers were brought. */
+  cpuSeconds: number;
+  /** Share of that time, 0 to 1, in which the process had no more computing to get: its main thread or every core was busy. */
+  cpuBusy: number;
+  /** What held the transfers up most; absent where too little was sent to tell. */
+  bottleneck?: Bottleneck;
 }
 
 /** The object that `--json` prints and `push()` resolves to. */
@@ -86,9 +98,15 @@ export interface PlannedLayer {
 /**
  * Everything that happens in a publish, in order. `layer-*` events of different layers interleave;
  * for one layer: `layer-started`, any number of `layer-progress` and `layer-retry`, then `layer-done` or `layer-failed`.
- * A layer that needs no transfer has `layer-done` alone.
+ * `layer-phases` come all the time, and may come before the layer has started. A layer that needs no transfer has
+ * `layer-done` alone.
  */
 export type PublishEvent =
+  /**
+   * What is done now: `listing` the model's files, `settling` what becomes of each layer, `transferring` the layers (those
+   * that are there are looked at), `committing` the image.
+   */
+  | { type: 'stage'; stage: Stage }
   | { type: 'resolved'; model: string; commit: string; target: string; tag: string }
   | {
       type: 'planned';
@@ -106,7 +124,13 @@ export type PublishEvent =
       upload: string;
     }
   /** Something worth saying that is not a failure. `detail` is for `--verbose`. */
-  | { type: 'notice'; level: 'detail' | 'info' | 'warning'; message: string }
+  | {
+      type: 'notice';
+      level: 'detail' | 'info' | 'warning';
+      message: string;
+      /** Set where a request that is no layer's is tried again. */
+      retry?: { side: Side; reason: FailureReason; delayMs: number };
+    }
   | {
       type: 'layer-started';
       path: string;
@@ -128,7 +152,19 @@ export type PublishEvent =
       of: number;
       delayMs: number;
       offset: number;
+      reason: FailureReason;
       error: BoxcarError;
+    }
+  | {
+      type: 'layer-phases';
+      path: string;
+      /** What the time since the one before, or since the transfer began, was spent on. Told about four times a second. */
+      phases: Phases;
+      /** The end of that time, in ms of `performance.now()`. */
+      until: number;
+      /** Bytes of the file read and bytes of the layer sent in it. */
+      bytesRead: number;
+      bytesSent: number;
     }
   | {
       type: 'layer-done';
@@ -145,6 +181,9 @@ export type PublishEvent =
   | { type: 'done'; result: PublishResult }
   /** In place of `done`, where the image is not written yet. */
   | { type: 'shard-done'; result: ShardResult };
+
+/** A part of a publish. */
+export type Stage = 'listing' | 'settling' | 'transferring' | 'committing';
 
 export type PublishListener = (event: PublishEvent) => void;
 
@@ -166,5 +205,7 @@ export function retried({ error, attempt, of, delayMs }: RetryNotice): PublishEv
   const { request } = error;
   const status = request?.status === undefined ? '' : ` answered ${request.status}`;
   const where = request ? ` (${request.method} ${request.url}${status})` : '';
-  return warning(`${error.message}${where}: retry ${attempt} of ${of} in ${(delayMs / 1000).toFixed(1)} s`);
+  const message = `${error.message}${where}: retry ${attempt} of ${of} in ${(delayMs / 1000).toFixed(1)} s`;
+  const retry = { side: error.side, reason: failureReason(error), delayMs };
+  return { type: 'notice', level: 'warning', message, retry };
 }

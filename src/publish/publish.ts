@@ -4,7 +4,7 @@ import type { Digest } from '../oci/digest.ts';
 import { type BringOptions, bringLayers, reusedLayer } from './bring-layers.ts';
 import { commitImage, tagExisting } from './commit.ts';
 import { completeImage, forgetShards, incomplete } from './complete.ts';
-import { info, type PublishResult, type ShardResult, warning } from './events.ts';
+import { info, type LayerResult, type PublishResult, type ShardResult, warning } from './events.ts';
 import type { Publish, ShardJob, ShardRecords } from './job.ts';
 import type { Progress } from './progress/progress.ts';
 import { finish, resultOf } from './result.ts';
@@ -13,7 +13,7 @@ import { isWhole, missingLayers, type PresentImage, untakenTag } from './reuse/p
 import { type Settlement, settleLayers, sumOf } from './reuse/settlement.ts';
 import { shardName } from './shards.ts';
 import { Stopping } from './stopping.ts';
-import type { Transferred } from './transfer.ts';
+import { Stopwatch } from './stopwatch.ts';
 
 /** Files that were only moved, told one by one. */
 const mostTold = 10;
@@ -22,9 +22,10 @@ const mostTold = 10;
 export function publish(job: Publish): Promise<PublishResult>;
 export function publish(job: Publish, shard: ShardJob): Promise<PublishResult | ShardResult>;
 export async function publish(job: Publish, shard?: ShardJob): Promise<PublishResult | ShardResult> {
-  const started = performance.now();
+  const watch = new Stopwatch();
   const stopping = new Stopping(job.signal, job.onStop);
   try {
+    job.emit({ type: 'stage', stage: 'settling' });
     const there = await untakenTag(job, stopping.stop);
     if (
       there?.digests &&
@@ -33,18 +34,20 @@ export async function publish(job: Publish, shard?: ShardJob): Promise<PublishRe
     ) {
       // Whoever tagged it may have died before it could remove them.
       if (shard) await forgetShards(job, shard.records, stopping.stop);
-      return await finishPresent(job, there, stopping.stop, started);
+      return await finishPresent(job, there, stopping.stop, watch);
     }
     const progress = await job.openProgress();
     try {
       const settlements = await settle(job, shard?.share ?? job.plan.layers, progress, there, stopping.stop);
       announce(job, settlements);
       if (settlements.some(({ action }) => action === 'resume' || action === 'transfer')) await job.probe();
-      const layers = await bringLayers(settlements, { ...job, progress }, stopping);
-      if (shard) return await finishShard(job, shard, layers, progress, stopping, started);
-      const result = await commit(job, layers, { ...job, progress }, stopping);
+      job.emit({ type: 'stage', stage: 'transferring' });
+      const layers = await watch.bringing(() => bringLayers(settlements, { ...job, progress }, stopping));
+      job.emit({ type: 'stage', stage: 'committing' });
+      if (shard) return await finishShard(job, shard, layers, progress, stopping, watch);
+      const result = await commit(job, layers, { ...job, progress }, stopping, watch);
       await progress?.finish();
-      return finish(job, result.layers, result.digest, started);
+      return finish(job, result.layers, result.digest, watch);
     } finally {
       await progress?.close();
     }
@@ -57,15 +60,15 @@ export async function publish(job: Publish, shard?: ShardJob): Promise<PublishRe
 async function finishShard(
   job: Publish,
   shard: ShardJob,
-  layers: Transferred[],
+  layers: LayerResult[],
   progress: Progress | undefined,
   stopping: Stopping,
-  started: number,
+  watch: Stopwatch,
 ): Promise<PublishResult | ShardResult> {
   stopping.stop.throwIfAborted();
   await progress?.record();
   if (shard.finalizeLast) {
-    const completed = await completeImage(job, shard.records, layers, stopping, started);
+    const completed = await completeImage(job, shard.records, layers, stopping, watch);
     if (!('missing' in completed)) {
       progress?.forget();
       return completed;
@@ -74,25 +77,27 @@ async function finishShard(
     const there = await untakenTag(job, stopping.stop);
     if (there?.digests) {
       await progress?.finish();
-      return finishPresent(job, there, stopping.stop, started, layers);
+      return finishPresent(job, there, stopping.stop, watch, layers);
     }
   }
-  const result = { shard: shardName(shard), ...resultOf(job, layers, started) };
+  const result = { shard: shardName(shard), ...resultOf(job, layers, watch) };
   job.emit({ type: 'shard-done', result });
   return result;
 }
 
 /** Tags an image whose layers shards have brought. @throws BoxcarError `layers-failed` where some are missing. */
 export async function finalize(job: Publish, records: ShardRecords): Promise<PublishResult> {
-  const started = performance.now();
+  const watch = new Stopwatch();
   const stopping = new Stopping(job.signal, job.onStop);
   try {
+    job.emit({ type: 'stage', stage: 'settling' });
     const there = await untakenTag(job, stopping.stop);
     if (there?.digests && !job.force) {
       await forgetShards(job, records, stopping.stop);
-      return await finishPresent(job, there, stopping.stop, started);
+      return await finishPresent(job, there, stopping.stop, watch);
     }
-    const completed = await completeImage(job, records, [], stopping, started);
+    job.emit({ type: 'stage', stage: 'committing' });
+    const completed = await completeImage(job, records, [], stopping, watch);
     if (!('missing' in completed)) return completed;
     throw incomplete(job, completed.missing, completed.shards);
   } finally {
@@ -142,15 +147,16 @@ function announce({ emit, workers, target }: Publish, settlements: Settlement[])
 /** Tags what is there. A registry that has lost a blob in between gets it once more. */
 export async function commit(
   job: Publish,
-  layers: Transferred[],
+  layers: LayerResult[],
   options: BringOptions,
   stopping: Stopping,
-): Promise<{ layers: Transferred[]; digest: Digest }> {
+  watch: Stopwatch,
+): Promise<{ layers: LayerResult[]; digest: Digest }> {
   const { plan, target, tags, emit } = job;
   stopping.stop.throwIfAborted();
   // Another publish may have tagged its image meanwhile.
   const there = await untakenTag(job, stopping.stop);
-  const write = (each: Transferred[]) =>
+  const write = (each: LayerResult[]) =>
     commitImage(
       target,
       plan,
@@ -168,7 +174,8 @@ export async function commit(
   }
   const digests = layers.map(({ digest }) => digest);
   const missing = await missingLayers(plan, digests, target, stopping.stop);
-  const brought = await bringLayers(settleLayers(missing, undefined, new KnownLayers()), options, stopping);
+  const again = settleLayers(missing, undefined, new KnownLayers());
+  const brought = await watch.bringing(() => bringLayers(again, options, stopping));
   const mended = new Map(brought.map((layer) => [layer.path, layer]));
   const whole = layers.map((layer) => mended.get(layer.path) ?? layer);
   return { layers: whole, digest: await write(whole) };
@@ -199,8 +206,8 @@ async function finishPresent(
   job: Publish,
   there: PresentImage,
   signal: AbortSignal,
-  started: number,
-  own: Transferred[] = [],
+  watch: Stopwatch,
+  own: LayerResult[] = [],
 ): Promise<PublishResult> {
   const {
     plan,
@@ -221,12 +228,11 @@ async function finishPresent(
   const layers = plan.layers.map(
     (layer, i) => brought.get(layer.path) ?? reusedLayer(layer, there.digests?.[i] as Digest),
   );
-  for (const { waitedMs: _, ...result } of layers)
-    if (!brought.has(result.path)) emit({ type: 'layer-done', result, source });
+  for (const result of layers) if (!brought.has(result.path)) emit({ type: 'layer-done', result, source });
   try {
     await tagExisting(target, there, others, emit, signal);
   } catch (error) {
     throw lacksBlob(error) ? incompleteImage(error as BoxcarError) : error;
   }
-  return finish(job, layers, there.digest, started);
+  return finish(job, layers, there.digest, watch);
 }

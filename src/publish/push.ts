@@ -114,6 +114,7 @@ async function prepared<T>(
   towards = (checked: CheckedOptions) => checked,
 ): Promise<T> {
   const checked = checkOptions(options);
+  checked.emit({ type: 'stage', stage: 'listing' });
   const dispatcher = createDispatcher(checked.env);
   const sockets = createByteSockets(checked.env, dispatcher);
   const link = new Link(checked.bandwidth, checked.target);

@@ -1,18 +1,21 @@
-import type { LayerOutcome, Totals } from './events.ts';
-import type { Transferred } from './transfer.ts';
+import type { LayerOutcome, LayerResult, Totals } from './events.ts';
+import { addPhases, bottleneckOf, noPhases, secondsOf, telling } from './phases.ts';
+import type { Stopwatch } from './stopwatch.ts';
 
 /** Bytes per second that a saving is told at where the run itself sent too little to measure. */
 const usualRate = 100_000_000;
-/** Bytes below which a transfer says nothing about speed. */
-const telling = 8_000_000;
 
-/** Sums up a publish that took `seconds`. */
-export function totalsOf(layers: Transferred[], seconds: number): Totals {
-  const sum = (value: (layer: Transferred) => number) =>
+/** Sums up a publish that ends now. */
+export function totalsOf(
+  layers: LayerResult[],
+  { seconds, cpuSeconds, cpuBusy }: Pick<Stopwatch, 'seconds' | 'cpuSeconds' | 'cpuBusy'>,
+): Totals {
+  const sum = (value: (layer: LayerResult) => number) =>
     layers.reduce((total, layer) => total + value(layer), 0);
   const count = (outcome: LayerOutcome) => layers.filter((layer) => layer.outcome === outcome).length;
   const sizeOf = (outcome: LayerOutcome) => sum((layer) => (layer.outcome === outcome ? layer.size : 0));
-  const transferSeconds = sum((layer) => layer.seconds);
+  const phases = noPhases();
+  for (const layer of layers) addPhases(phases, layer.phases);
   const bytesSent = sum((layer) => layer.bytesSent);
   const bytes = {
     reused: sizeOf('reused'),
@@ -22,6 +25,7 @@ export function totalsOf(layers: Transferred[], seconds: number): Totals {
     transferred: bytesSent,
   };
   const savedAtBytesPerSecond = bytesSent >= telling ? bytesSent / seconds : usualRate;
+  const bottleneck = bottleneckOf(phases, { bytesSent, cpuBusy });
   return {
     layers: layers.length,
     size: sum((layer) => layer.size),
@@ -36,7 +40,10 @@ export function totalsOf(layers: Transferred[], seconds: number): Totals {
     bytesRead: sum((layer) => layer.bytesRead),
     seconds,
     retries: sum((layer) => layer.retries),
-    waitingForHub:
-      transferSeconds > 0 ? Math.min(1, sum((layer) => layer.waitedMs) / 1000 / transferSeconds) : 0,
+    phases,
+    waitingForHub: phases.hub / (secondsOf(phases) || 1),
+    cpuSeconds,
+    cpuBusy,
+    ...(bottleneck === undefined ? {} : { bottleneck }),
   };
 }

@@ -1,8 +1,11 @@
+import { failureReason } from '../http/failure-reason.ts';
 import type { RetryNotice } from '../http/retry.ts';
 import { type LayerPlan, layerSize, type OpenFile } from '../layer/layer.ts';
 import type { LayerState } from '../state/state-schema.ts';
 import type { LayerResult, PublishListener } from './events.ts';
 import { LayerBody } from './layer-body.ts';
+import { PhaseClock } from './phase-clock.ts';
+import { secondsOf } from './phases.ts';
 import type { Progress } from './progress/progress.ts';
 import type { Target } from './target.ts';
 
@@ -24,15 +27,11 @@ export interface TransferContext {
   kill: AbortSignal;
 }
 
-/** What a transfer brought, and how much of its time the hub was waited for (ms). */
-export type Transferred = LayerResult & { waitedMs: number };
-
 /** Moves one layer from the hub into the target, going on in its middle where an earlier run has left off. */
-export async function transferLayer(plan: LayerPlan, context: TransferContext): Promise<Transferred> {
+export async function transferLayer(plan: LayerPlan, context: TransferContext): Promise<LayerResult> {
   const { target, progress, emit, stop, kill } = context;
   const { path, name, contentId } = plan;
   const size = layerSize(plan);
-  const started = performance.now();
   const known = progress?.layer(name);
   const saved = known?.contentId === contentId && known.size === size ? known : undefined;
   let bytesRead = 0;
@@ -41,10 +40,18 @@ export async function transferLayer(plan: LayerPlan, context: TransferContext): 
   let startedAt: number | undefined;
   let offset = 0;
   let lastProgress = 0;
+  let told = { bytesRead, bytesSent };
 
+  const clock = new PhaseClock((phases, until) => {
+    const bytes = { bytesRead: bytesRead - told.bytesRead, bytesSent: bytesSent - told.bytesSent };
+    told = { bytesRead, bytesSent };
+    emit({ type: 'layer-phases', path, phases, until, ...bytes });
+  });
   const onRetry = (side: 'hub' | 'registry') => (notice: RetryNotice) => {
     retries += 1;
-    emit({ type: 'layer-retry', path, side, offset, ...notice });
+    clock.tell();
+    emit({ type: 'layer-retry', path, side, offset, reason: failureReason(notice.error), ...notice });
+    if (side === 'registry') clock.wait(notice.delayMs);
   };
   const openFile = context.openFile(plan, {
     onRead: (bytes) => {
@@ -52,7 +59,13 @@ export async function transferLayer(plan: LayerPlan, context: TransferContext): 
     },
     onRetry: onRetry('hub'),
   });
-  const body = new LayerBody(plan, saved?.checkpoints ?? [], openFile, () => remember());
+  const body = new LayerBody(
+    plan,
+    saved?.checkpoints ?? [],
+    openFile,
+    () => remember(),
+    (phase) => clock.enter(phase),
+  );
   const remembered: LayerState = { contentId, size, checkpoints: [] };
   const remember = () => {
     remembered.checkpoints = body.checkpoints;
@@ -65,7 +78,7 @@ export async function transferLayer(plan: LayerPlan, context: TransferContext): 
     return began;
   };
 
-  const digest = await target.upload(body, {
+  const uploaded = target.upload(body, {
     saved: saved?.upload,
     stop,
     kill,
@@ -80,6 +93,7 @@ export async function transferLayer(plan: LayerPlan, context: TransferContext): 
     onOffset: (now) => {
       if (startedAt === undefined) {
         startedAt = now;
+        clock.tell();
         emit({ type: 'layer-started', path, size, from: now });
       } else if (now > offset) bytesSent += now - offset;
       offset = now;
@@ -89,6 +103,7 @@ export async function transferLayer(plan: LayerPlan, context: TransferContext): 
       emit({ type: 'layer-progress', path, size, offset });
     },
   });
+  const digest = await uploaded.finally(() => clock.stop());
   progress?.set(name, { contentId, size, digest });
   return {
     path,
@@ -97,8 +112,8 @@ export async function transferLayer(plan: LayerPlan, context: TransferContext): 
     outcome: startedAt === 0 ? 'transferred' : 'resumed',
     bytesSent,
     bytesRead,
-    seconds: (performance.now() - started) / 1000,
+    seconds: secondsOf(clock.spent),
+    phases: clock.spent,
     retries,
-    waitedMs: body.waitedMs,
   };
 }

@@ -69,7 +69,7 @@ describe('boxcar push: what scripts rely on', () => {
     const result = JSON.parse(done.stdout) as PublishResult;
     assert.equal(result.manifestDigest, digest);
     assert.deepEqual(Object.keys(result.layers[0] ?? {}).sort(), [
-      ...['bytesRead', 'bytesSent', 'digest', 'outcome', 'path', 'retries', 'seconds', 'size'],
+      ...['bytesRead', 'bytesSent', 'digest', 'outcome', 'path', 'phases', 'retries', 'seconds', 'size'],
     ]);
     const failed = await runBoxcar(['push', 'acme/none', 'oci:x', '--json'], { env: env() });
     assert.equal(JSON.parse(failed.stdout).error.exitCode, failed.code);

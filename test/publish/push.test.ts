@@ -145,9 +145,11 @@ describe('the library', () => {
     const target = `oci:${join(tempDir(context), 'image')}`;
     await push({ model: model.name, target, onEvent: (event) => events.push(event), ...clean(hub) });
     const order = events
-      .map(({ type }) => type)
+      .map((event) => (event.type === 'stage' ? event.stage : event.type))
       .filter((type) => !type.startsWith('layer-') && type !== 'notice');
-    assert.deepEqual(order, ['resolved', 'planned', 'tagged', 'done']);
+    assert.deepEqual(order, [
+      ...['listing', 'resolved', 'settling', 'planned', 'transferring', 'committing', 'tagged', 'done'],
+    ]);
     const ended = events.flatMap((event) => (event.type === 'layer-done' ? [event.result.path] : []));
     assert.equal(new Set(ended).size, 9);
     assert.equal(ended.length, 9);

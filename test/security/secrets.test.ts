@@ -2,8 +2,10 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
+import { MetricsFile } from '../../src/cli/reporters/metrics-file.ts';
 import { createReporter, type LogStyle, logStyles } from '../../src/cli/reporters/reporter.ts';
 import { failureJson } from '../../src/cli/reporters/results.ts';
+import { TraceFile } from '../../src/cli/reporters/trace-file.ts';
 import { BoxcarError } from '../../src/errors.ts';
 import { statusError } from '../../src/http/client.ts';
 import type { PublishEvent } from '../../src/publish/events.ts';
@@ -98,6 +100,14 @@ async function shown(t: TestContext, hubUrl: string, host: string, credentials: 
     reporter.close();
     texts[style] = text;
   }
+  const unwarned = (message: string) => assert.fail(message);
+  const metrics = new MetricsFile(join(home, 'x.prom'), { model: 'acme/x' }, unwarned);
+  const trace = new TraceFile(join(home, 'trace.json'), 'acme/x', unwarned);
+  for (const event of events) for (const file of [metrics, trace]) file.event(event);
+  metrics.end(error.exitCode);
+  trace.end();
+  texts.metrics = readFileSync(join(home, 'x.prom'), 'utf8');
+  texts.trace = readFileSync(join(home, 'trace.json'), 'utf8');
   return { error, events, texts, home };
 }
 
@@ -219,6 +229,10 @@ test('what stays behind: the state file is its owner’s alone and holds no cred
     '1',
     '--verbose',
     '--json',
+    '--metrics-file',
+    'x.prom',
+    '--trace',
+    'trace.json',
   ];
   const run = await runBoxcar(args, {
     home,
@@ -227,6 +241,14 @@ test('what stays behind: the state file is its owner’s alone and holds no cred
   assert.notEqual(run.code, 0);
   assert.match(run.stderr, /LOOK .*boxcar|LOOK .*main\.ts/s);
   assertDiscreet(run.stdout + run.stderr, 'the command');
+  for (const [name, says] of [
+    ['x.prom', /boxcar_retries\{.*side="registry",reason="status_500"\} 1/],
+    ['trace.json', /"retry: registry status_500"/],
+  ] as const) {
+    const text = readFileSync(join(home, name), 'utf8');
+    assert.match(text, says);
+    assertDiscreet(text, name);
+  }
   const folder = join(home, '.local/state/boxcar');
   const files = readdirSync(folder).filter((name) => !name.endsWith('.lock'));
   assert.ok(files.some((name) => name.endsWith('.json')));

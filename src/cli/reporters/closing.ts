@@ -31,7 +31,7 @@ function tookText(result: PublishResult | ShardResult): string {
     ];
     return `${layers} ${outcome}${facts.length > 0 ? ` (${facts.join(', ')})` : ''}`;
   });
-  return [`${duration(totals.seconds)}: ${outcomes.join(', ')}`, ...remarks(totals)].join('; ');
+  return [`${duration(totals.seconds)}: ${outcomes.join(', ')}`, ...remarks(result)].join('; ');
 }
 
 function useLines(imageRef: string, imageRefDigest: string): string[] {

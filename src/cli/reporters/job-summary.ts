@@ -15,7 +15,7 @@ export function jobSummary(result: PublishResult | ShardResult): string {
     ['model', `${code(result.model)} at ${code(result.commit)}`],
     ...('shard' in result ? [] : [['image', code(result.imageRefDigest)]]),
     ...(result.tags.length > 0 ? [['tags', result.tags.map(code).join(', ')]] : []),
-    ['time', [duration(result.totals.seconds), ...remarks(result.totals)].join('; ')],
+    ['time', [duration(result.totals.seconds), ...remarks(result)].join('; ')],
   ];
   return `### ${shard}${code(result.imageRef)}
 

@@ -41,7 +41,7 @@ export class JsonReporter implements Reporter {
     if (event.type === 'layer-started' || event.type === 'layer-retry') this.#cadence.told(event.path);
     if (event.type === 'layer-done') this.#cadence.forget(event.result.path);
     if (event.type === 'layer-failed') this.#cadence.forget(event.path);
-    if (event.type !== 'layer-progress') this.#tell(event);
+    if (event.type !== 'layer-progress' && event.type !== 'layer-phases') this.#tell(event);
   }
 
   #tell(event: PublishEvent): void {

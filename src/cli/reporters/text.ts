@@ -50,7 +50,7 @@ export class TextReporter implements Reporter {
     } else if (event.type === 'shard-done') {
       this.#cadence.stop();
       this.#line(shardClosingLine(event.result));
-    } else this.#layerEvent(event);
+    } else if (event.type !== 'stage') this.#layerEvent(event);
   }
 
   #layerEvent(event: Extract<PublishEvent, { type: `layer-${string}` }>): void {

@@ -26,7 +26,7 @@ test('what a push has done', () => {
 - model: <code>Qwen/Qwen2.5-7B-Instruct</code> at <code>a09a35458c702b33eeacc393d103063234e8bc28</code>
 - image: <code>registry.acme.com/models/qwen-7b&#64;${digest}</code>
 - tags: <code>a09a35458c70</code>, <code>latest</code>
-- time: 41 s; about 18 s saved; the hub was the slower side (82 % of the time waiting for it)
+- time: 41 s; about 18 s saved; the hub was the slower side (82 % of the time waiting for it), registry 15 %, hashing 3 %
 
 | | layers | was there | sent |
 |---|--:|--:|--:|

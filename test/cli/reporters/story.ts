@@ -64,7 +64,17 @@ export function progress(path: string, offset: number): PublishEvent {
 }
 
 export function retry(path: string, offset: number, delayMs = 2100): PublishEvent {
-  return { type: 'layer-retry', path, side: 'hub', attempt: 1, of: 10, delayMs, offset, error: closedByHub };
+  return {
+    type: 'layer-retry',
+    path,
+    side: 'hub',
+    attempt: 1,
+    of: 10,
+    delayMs,
+    offset,
+    reason: 'connection',
+    error: closedByHub,
+  };
 }
 
 export const closedByHub = new BoxcarError('the hub closed the connection', {
@@ -89,8 +99,11 @@ export const refused = new BoxcarError(
   },
 );
 
+/** What a layer's 17 s were spent on. */
+const phases = { hub: 13.94, digest: 0.51, registry: 2.55, waiting: 0 };
+
 export function layer(path: string, changes: Partial<LayerResult> = {}): LayerResult {
-  const sent = { bytesSent: size, bytesRead: size, seconds: 17, retries: 0 };
+  const sent = { bytesSent: size, bytesRead: size, seconds: 17, phases, retries: 0 };
   return { path, digest, size, outcome: 'transferred', ...sent, ...changes };
 }
 
@@ -122,7 +135,11 @@ export const result: PublishResult = {
     bytesRead: 2 * size,
     seconds: 41,
     retries: 0,
+    phases: { hub: 27.88, digest: 1.02, registry: 5.1, waiting: 0 },
     waitingForHub: 0.82,
+    cpuSeconds: 20,
+    cpuBusy: 0.5,
+    bottleneck: 'hub',
   },
 };
 

@@ -39,7 +39,7 @@ test('a publish from the first line to the last', (t) => {
 12:04:35 model-00001-of-00004.safetensors done: the last 2.5 GB of 3.9 GB in 17 s (144 MB/s)
 12:04:35 model-00002-of-00004.safetensors mounted from models/base, 3.9 GB
 12:04:35 tagged latest (${result.manifestDigest})
-done in 41 s: 2 transferred (7.8 GB, 190 MB/s), 1 reused (2 KB), 0 mounted, 0 resumed; the hub was the slower side (82 % of the time waiting for it)
+done in 41 s: 2 transferred (7.8 GB, 190 MB/s), 1 reused (2 KB), 0 mounted, 0 resumed; the hub was the slower side (82 % of the time waiting for it), registry 15 %, hashing 3 %
 pull   docker pull registry.acme.com/models/qwen-7b:a09a35458c70
 mount  image: { reference: "${result.imageRefDigest}" }     # Kubernetes image volume
 serve  storageUri: oci+native://${result.imageRefDigest}     # KServe
@@ -54,7 +54,7 @@ test('a shard that leaves the image to others ends with one line', (t) => {
   assert.equal(
     text(),
     'shard 3/8 done in 41 s: 2 transferred (7.8 GB, 190 MB/s), 1 reused (2 KB), 0 mounted, 0 resumed; ' +
-      'the hub was the slower side (82 % of the time waiting for it); ' +
+      'the hub was the slower side (82 % of the time waiting for it), registry 15 %, hashing 3 %; ' +
       'the image is written by the last shard (--finalize-last) or by boxcar finalize\n',
   );
 });

@@ -63,7 +63,7 @@ ok  model-00001-of-00004.safetensors    3.9 GB in 17 s  (229 MB/s)
 ok  model-00002-of-00004.safetensors    3.9 GB in 17 s  (229 MB/s)
 
 done in 41 s: 2 transferred (7.8 GB, 190 MB/s), 1 reused (2 KB), 0 mounted, 0 resumed; the hub was the slower side (82 % of the ti
-me waiting for it)
+me waiting for it), registry 15 %, hashing 3 %
 pull   docker pull registry.acme.com/models/qwen-7b:a09a35458c70
 mount  image: { reference: "registry.acme.com/models/qwen-7b@sha256:ababababababababababababababababababababababababababababababab
 ab" }     # Kubernetes image volume
