@@ -6,8 +6,9 @@ import { parseAnswerHead } from './message-head.ts';
 /** Bytes of an answer's head; undici's limit as well. */
 const headLimit = 16 * 1024;
 
-/** Bytes of the memory that every connection has of its own. */
-const spareSize = 64 * 1024;
+/** Bytes of the memory that every connection has of its own, and what of it is read into at once: it is copied from there. */
+const spareSize = 2 * headLimit;
+const spareRead = headLimit;
 
 /** Where an answer's bytes go, without a copy in between. */
 export interface ByteSink {
@@ -189,16 +190,23 @@ export class ByteSocket {
   /** Where the socket is to read to: asked for after each read, for the next one. */
   #memory(): Uint8Array<ArrayBuffer> {
     if (this.#direct) return this.#direct as Uint8Array<ArrayBuffer>;
-    const waiting = this.#spare.subarray(this.#from, this.#to);
-    if (waiting.length === 0) {
+    if (this.#from === this.#to) {
       this.#from = 0;
       this.#to = 0;
-    } else if (this.#to === this.#spare.length) {
-      this.#spare = Buffer.allocUnsafeSlow(Math.max(spareSize, 2 * waiting.length));
-      this.#from = 0;
-      this.#to = waiting.copy(this.#spare);
     }
-    return this.#spare.subarray(this.#to);
+    if (this.#spare.length - this.#to < spareRead) this.#makeRoom();
+    return this.#spare.subarray(this.#to, this.#to + spareRead);
+  }
+
+  /** In the spare memory, behind what waits there: in TLS that may be more than a read. */
+  #makeRoom(): void {
+    const waiting = this.#spare.subarray(this.#from, this.#to);
+    const needed = waiting.length + spareRead;
+    const memory = needed > this.#spare.length ? Buffer.allocUnsafeSlow(2 * needed) : this.#spare;
+    memory.set(waiting);
+    this.#spare = memory;
+    this.#from = 0;
+    this.#to = waiting.length;
   }
 
   /**
