@@ -52,7 +52,7 @@ export async function opensslEngine(): Promise<Sha256Engine | undefined> {
 class OpensslEngine implements Sha256Engine {
   readonly name = 'openssl';
   readonly #functions: Functions;
-  readonly #elsewhere = availableParallelism() > 1;
+  readonly #elsewhere = availableParallelism() > 2;
 
   constructor(functions: Functions) {
     this.#functions = functions;

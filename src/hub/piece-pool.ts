@@ -1,5 +1,5 @@
 /** Bytes of a piece: what arrives in TLS records of 16 KiB costs less to hash and send when gathered. */
-export const pieceSize = 512 * 1024;
+export const pieceSize = 1024 * 1024;
 
 /**
  * Buffers of {@link pieceSize} that are used again: allocating each anew costs as much as sending it, and memory grows

@@ -14,7 +14,7 @@ const writeEveryBytes = 2 * 1024 * 1024;
 /** A layer of fewer bytes is sent again sooner than the disk is waited for. */
 const worthAWrite = 1024 * 1024;
 /** Writes block the process: they take one part in so many of its time, at most. A slow disk gets fewer of them. */
-const restFactor = 20;
+const restFactor = 50;
 /** How often a copy is made that survives the machine's end, too, in ms. */
 const syncEveryMs = 1000;
 
