@@ -76,7 +76,15 @@ export function pushCommand(name: CommandName = 'push'): Command {
       new Option('--layer-prefix <dir>', 'directory in the image').default('models/').env('LAYER_PREFIX'),
     )
     .addOption(new Option('--platform <os/arch>', 'platform of the image').default('linux/amd64'))
-    .addOption(numberOption('--workers <n>', 'layers in flight, 1 to 32').default(4).env('WORKERS'))
+    .addOption(
+      new Option(
+        '--workers <n>',
+        'layers in flight, 1 to 32; auto: by cores, memory and what more of them bring',
+      )
+        .argParser((text) => (text === 'auto' ? text : wholeNumber(text)))
+        .default(4)
+        .env('WORKERS'),
+    )
     .addOption(
       new Option(
         '--bandwidth <rate>',
@@ -136,6 +144,10 @@ export function pushCommand(name: CommandName = 'push'): Command {
       numberOption('--stall-seconds <n>', 'no byte moving for so long is a stall')
         .default(30)
         .env('STALL_SECONDS'),
+    )
+    .option(
+      '--no-verify-content',
+      'trust the hub: large files are not compared with what it recorded of them (less CPU)',
     )
     .addOption(new Option('--fail-fast', 'one failed layer stops the others (default)').env('FAIL_FAST'))
     .addOption(new Option('--continue-on-error', 'finish the other layers first').conflicts('failFast'))
@@ -206,6 +218,7 @@ export function readOptions(
       layerPrefix: given.layerPrefix,
       platform: given.platform,
       workers: given.workers,
+      verifyContent: given.verifyContent,
       bandwidth: given.bandwidth,
       upload: given.upload,
       chunkMib: given.chunkMib,
@@ -274,8 +287,10 @@ function listOption(flags: string, description: string): Option {
 }
 
 function numberOption(flags: string, description: string): Option {
-  return new Option(flags, description).argParser((text: string) => {
-    if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('It must be a whole number.');
-    return Number(text);
-  });
+  return new Option(flags, description).argParser(wholeNumber);
+}
+
+function wholeNumber(text: string): number {
+  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('It must be a whole number.');
+  return Number(text);
 }

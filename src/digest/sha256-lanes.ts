@@ -13,6 +13,13 @@ const alignment = 64;
 const descriptorSize = 16;
 const descriptors = 4;
 
+/** What one lane takes: whole blocks into a chain of eight words. */
+export interface Lane {
+  chain: Uint32Array;
+  /** A multiple of 64; not to be changed before they are hashed. */
+  bytes: Uint8Array;
+}
+
 /**
  * `sha256_multi_block` of the OpenSSL inside node (crypto/sha/asm/sha256-mb-x86_64.pl): whole blocks into several hashes
  * at once. A SHA-256 waits for itself most of the time; two that are interleaved take hardly longer than one.
@@ -33,29 +40,23 @@ export class Sha256Lanes {
     this.#words = new Uint32Array(memory.buffer, memory.byteOffset + skip, words * lanes);
   }
 
-  /**
-   * Takes the same blocks into two chains of eight words, on another thread if that is wanted.
-   * @param bytes a multiple of 64, not to be changed before the promise is fulfilled.
-   */
-  update(one: Uint32Array, other: Uint32Array, bytes: Uint8Array, elsewhere: boolean): Promise<void> | void {
-    for (let i = 0; i < words; i++) {
-      this.#words[i * lanes] = one[i] as number;
-      this.#words[i * lanes + 1] = other[i] as number;
-    }
-    const from = this.#address(bytes);
+  /** @param elsewhere on another thread: then done when the promise is fulfilled, and not used before. */
+  update(both: readonly [Lane, Lane], elsewhere: boolean): Promise<void> | undefined {
+    for (const [lane, { chain }] of both.entries())
+      for (let i = 0; i < words; i++) this.#words[i * lanes + lane] = chain[i] as number;
     for (let lane = 0; lane < descriptors; lane++) {
-      this.#input.writeBigUInt64LE(from, lane * descriptorSize);
-      this.#input.writeUInt32LE(lane < 2 ? bytes.length / 64 : 0, lane * descriptorSize + 8);
+      const bytes = both[lane]?.bytes;
+      this.#input.writeBigUInt64LE(this.#address(bytes ?? both[0].bytes), lane * descriptorSize);
+      this.#input.writeUInt32LE((bytes?.length ?? 0) / 64, lane * descriptorSize + 8);
     }
     const take = () => {
-      for (let i = 0; i < words; i++) {
-        one[i] = this.#words[i * lanes] as number;
-        other[i] = this.#words[i * lanes + 1] as number;
-      }
+      for (const [lane, { chain }] of both.entries())
+        for (let i = 0; i < words; i++) chain[i] = this.#words[i * lanes + lane] as number;
     };
     if (elsewhere) return called(this.#run, this.#context, this.#input, 1).then(take);
     this.#run(this.#context, this.#input, 1);
     take();
+    return undefined;
   }
 }
 

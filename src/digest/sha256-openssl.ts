@@ -1,27 +1,11 @@
 import { createHash } from 'node:crypto';
 import { availableParallelism } from 'node:os';
-import type { Sha256, Sha256Engine, Sha256State } from './sha256.ts';
-import { called, type Foreign, Sha256Lanes } from './sha256-lanes.ts';
+import { type Begun, type Functions, OpensslSha256 } from './openssl-sha256.ts';
+import type { Sha256Engine, Sha256State } from './sha256.ts';
+import { type Foreign, Sha256Lanes } from './sha256-lanes.ts';
 
-/**
- * `SHA256_CTX` of OpenSSL's include/openssl/sha.h: `h[8]`, `Nl`, `Nh` (length in bits), `data[64]`, `num`, `md_len`,
- * 32-bit words in the machine's order; 112 bytes, with room to spare.
- */
-const contextSize = 128;
-const lengthAt = 32;
-const numAt = 104;
-const digestLengthAt = 108;
-const blockSize = 64;
 /** Fewer bytes are hashed sooner than another thread, or a context of another form, is ready for them. */
 const worthAThread = 64 * 1024;
-
-interface Functions {
-  init: Foreign;
-  update: Foreign;
-  final: Foreign;
-  /** Two hashes in one pass; absent where this processor is not quicker so. */
-  lanes?: () => Sha256Lanes;
-}
 
 /**
  * SHA-256 of the OpenSSL inside node itself, through FFI. `undefined` where koffi has no binary for this machine, where
@@ -49,13 +33,23 @@ export async function opensslEngine(): Promise<Sha256Engine | undefined> {
   }
 }
 
+/** Bytes that a hash is to take. */
+interface Part {
+  hash: OpensslSha256;
+  bytes: Uint8Array;
+}
+
 class OpensslEngine implements Sha256Engine {
   readonly name = 'openssl';
   readonly #functions: Functions;
-  readonly #elsewhere = availableParallelism() > 2;
+  /** On two cores a thread of its own takes from the hub and the registry what it gives (bench/NOTES.md). */
+  readonly #elsewhere: boolean;
+  readonly #free: Sha256Lanes[] = [];
+  #single: (Part & { done: (hashed?: Promise<void>) => void }) | undefined;
 
-  constructor(functions: Functions) {
+  constructor(functions: Functions, elsewhere = availableParallelism() > 2) {
     this.#functions = functions;
+    this.#elsewhere = elsewhere;
   }
 
   /** Whether two hashes go through the bytes together. */
@@ -68,88 +62,51 @@ class OpensslEngine implements Sha256Engine {
   }
 
   update(hashes: readonly OpensslSha256[], bytes: Uint8Array): Promise<void> | undefined {
-    const elsewhere = this.#elsewhere && bytes.length >= worthAThread;
     const [one, other] = hashes;
-    if (one && other && bytes.length >= worthAThread && this.#functions.lanes)
-      return one.updateWith(other, bytes, elsewhere);
-    const all = hashes.map((hash) => hash.take(bytes, elsewhere));
-    return elsewhere ? Promise.all(all).then(() => {}) : undefined;
-  }
-}
-
-class OpensslSha256 implements Sha256 {
-  readonly #functions: Functions;
-  readonly #context = Buffer.alloc(contextSize);
-  readonly #words = new Uint32Array(this.#context.buffer, this.#context.byteOffset, contextSize / 4);
-  #lanes: Sha256Lanes | undefined;
-  #bytes = 0;
-
-  constructor(functions: Functions, from?: Sha256State) {
-    this.#functions = functions;
-    functions.init(this.#context);
-    if (from) this.#restore(from);
+    if (bytes.length < worthAThread || !this.hasLanes) return this.#apart(hashes, bytes);
+    if (one && other) return this.together({ hash: one, bytes }, { hash: other, bytes });
+    return one && this.#withAnother({ hash: one, bytes });
   }
 
-  update(bytes: Uint8Array): void {
-    this.take(bytes, false);
-  }
-
-  /** @param elsewhere on another thread. */
-  take(bytes: Uint8Array, elsewhere: boolean): Promise<void> | undefined {
-    this.#bytes += bytes.length;
-    if (elsewhere) return called(this.#functions.update, this.#context, bytes, bytes.length);
-    this.#functions.update(this.#context, bytes, bytes.length);
-    return undefined;
-  }
-
-  /** The same bytes into both, which stand at the same byte of a block. */
-  updateWith(other: OpensslSha256, bytes: Uint8Array, elsewhere: boolean): Promise<void> | undefined {
-    const both = (part: Uint8Array) => {
-      this.update(part);
-      other.update(part);
-    };
-    const start = (blockSize - (this.#bytes % blockSize)) % blockSize;
-    const end = start + Math.floor((bytes.length - start) / blockSize) * blockSize;
-    if (start > 0) both(bytes.subarray(0, start));
-    const blocks = bytes.subarray(start, end);
-    this.#lanes ??= this.#functions.lanes?.();
-    const hashed = this.#lanes?.update(this.#words, other.#words, blocks, elsewhere);
+  /** Each takes its bytes, in one pass. */
+  together(...parts: [Part, Part]): Promise<void> | undefined {
+    const lanes = this.#free.pop() ?? this.#functions.lanes?.();
+    const [one, other] = parts.map(({ hash, bytes }) => hash.begin(bytes)) as [Begun, Begun];
+    const hashed = lanes?.update([one, other], this.#elsewhere);
     const finish = () => {
-      this.#advance(blocks.length);
-      other.#advance(blocks.length);
-      if (end < bytes.length) both(bytes.subarray(end));
+      one.finish();
+      other.finish();
+      if (lanes) this.#free.push(lanes);
     };
     if (hashed) return hashed.then(finish);
     finish();
     return undefined;
   }
 
-  save(): Sha256State {
-    const chain = Array.from(this.#words.subarray(0, 8), (word) => word.toString(16).padStart(8, '0')).join(
-      '',
-    );
-    return { bytes: this.#bytes, chain };
+  /** With what another layer brings in this turn of the loop, or alone. */
+  #withAnother(part: Part): Promise<void> | undefined {
+    const single = this.#single;
+    if (single) {
+      this.#single = undefined;
+      const hashed = this.together(single, part);
+      single.done(hashed);
+      return hashed;
+    }
+    return new Promise((done) => {
+      const waiting = { ...part, done };
+      this.#single = waiting;
+      setImmediate(() => {
+        if (this.#single !== waiting) return;
+        this.#single = undefined;
+        done(this.#apart([part.hash], part.bytes));
+      });
+    });
   }
 
-  digest(): string {
-    const digest = Buffer.alloc(32);
-    this.#functions.final(digest, this.#context);
-    return digest.toString('hex');
-  }
-
-  #restore({ bytes, chain }: Sha256State): void {
-    for (let i = 0; i < 8; i++) this.#words[i] = Number.parseInt(chain.slice(8 * i, 8 * i + 8), 16);
-    this.#words[numAt / 4] = 0;
-    this.#words[digestLengthAt / 4] = 32;
-    this.#advance(bytes);
-  }
-
-  /** So many bytes have come into the chain values otherwise than through OpenSSL's own functions. */
-  #advance(bytes: number): void {
-    this.#bytes += bytes;
-    const bits = BigInt(this.#bytes) * 8n;
-    this.#words[lengthAt / 4] = Number(bits & 0xffffffffn);
-    this.#words[lengthAt / 4 + 1] = Number(bits >> 32n);
+  #apart(hashes: readonly OpensslSha256[], bytes: Uint8Array): Promise<void> | undefined {
+    const elsewhere = this.#elsewhere && bytes.length >= worthAThread;
+    const all = hashes.map((hash) => hash.take(bytes, elsewhere));
+    return elsewhere ? Promise.all(all).then(() => {}) : undefined;
   }
 }
 
@@ -178,17 +135,21 @@ function areRight(functions: Functions): boolean {
   const one = new OpensslSha256(functions);
   const other = new OpensslSha256(functions);
   one.update(input.subarray(0, 128));
-  for (const hash of [one, other]) hash.update(input.subarray(0, 7));
-  one.updateWith(other, input.subarray(7), false);
+  other.update(input.subarray(0, 7));
+  new OpensslEngine(functions, false).together({ hash: one, bytes: input }, { hash: other, bytes: input });
   const right = (...parts: Buffer[]) => createHash('sha256').update(Buffer.concat(parts)).digest('hex');
-  return one.digest() === right(input.subarray(0, 128), input) && other.digest() === right(input);
+  return (
+    one.digest() === right(input.subarray(0, 128), input) &&
+    other.digest() === right(input.subarray(0, 7), input)
+  );
 }
 
 /** Without instructions for SHA-256, lanes that nobody fills cost as much as the others. */
 function areQuicker(functions: Functions): boolean {
-  const input = Buffer.alloc(worthAThread);
-  const one = new OpensslSha256(functions);
-  const other = new OpensslSha256(functions);
+  // Long enough for calls that are made for the first time.
+  const bytes = Buffer.alloc(4 * worthAThread);
+  const hashes = [new OpensslSha256(functions), new OpensslSha256(functions)] as const;
+  const engine = new OpensslEngine(functions, false);
   const best = (work: () => void) => {
     let least = Number.POSITIVE_INFINITY;
     for (let i = 0; i < 4; i++) {
@@ -198,6 +159,7 @@ function areQuicker(functions: Functions): boolean {
     }
     return least;
   };
-  const together = best(() => one.updateWith(other, input, false));
-  return together < best(() => [one, other].map((hash) => hash.update(input)));
+  const [one, other] = hashes;
+  const together = best(() => engine.together({ hash: one, bytes }, { hash: other, bytes }));
+  return together < best(() => hashes.map((hash) => hash.update(bytes)));
 }

@@ -99,13 +99,12 @@ export class FileReader {
 
   /** Begins to read a window; at most `limit` bytes of it wait for their reader. */
   #read(from: number, to: number, limit: number, signal: AbortSignal): PieceQueue {
-    const { connections, pool } = this.#budget;
     const onRead = (bytes: number) => {
-      connections.took(bytes);
+      this.#budget.took(bytes);
       this.#onRead(bytes);
     };
     const options = { patience: this.#patience, onRead, signal };
     const source = (sink: ByteSink) => readWindow(this.#location, this.#file, from, to, options, sink);
-    return new PieceQueue(source, limit, pool, (ms) => connections.waited(ms));
+    return new PieceQueue(source, limit, this.#budget.pool, (ms) => this.#budget.waited(ms));
   }
 }

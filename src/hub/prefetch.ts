@@ -1,5 +1,11 @@
-import { ConnectionCount } from './connections.ts';
+import { Growth } from '../http/growth.ts';
 import { PiecePool } from './piece-pool.ts';
+
+/** Connections for all files together: a CDN gives each of them less than the link has. */
+const firstConnections = 8;
+const mostConnections = 32;
+/** Readers that wait so much of their time for the hub would take more. */
+const starving = 0.25;
 
 const mib = 1024 * 1024;
 const smallestWindow = mib;
@@ -12,9 +18,10 @@ const largestWindow = 3 * mib;
  */
 export class PrefetchBudget {
   readonly pool = new PiecePool();
-  readonly connections = new ConnectionCount();
+  readonly #connections = new Growth(firstConnections, mostConnections);
   readonly #bytes: number;
   #files = 0;
+  #waitedMs = 0;
 
   /** @param bytes held by all windows together, at most. */
   constructor(bytes: number) {
@@ -28,11 +35,25 @@ export class PrefetchBudget {
    */
   share(size: number, read = size): { windows: number; windowSize: number } {
     const files = Math.max(1, this.#files);
-    this.connections.look(files);
+    this.#connections.look((ms) => {
+      const waiting = this.#waitedMs / ms / files;
+      this.#waitedMs = 0;
+      return waiting >= starving;
+    });
     const memory = this.#bytes / files;
-    const windows = Math.max(2, Math.floor(Math.min(this.connections.now / files, memory / smallestWindow)));
+    const windows = Math.max(2, Math.floor(Math.min(this.#connections.now / files, memory / smallestWindow)));
     const largest = Math.min(largestWindow, memory / windows, size / 8 / windows, read / 16);
     return { windows, windowSize: Math.max(smallestWindow, Math.floor(largest)) };
+  }
+
+  /** So many bytes of a file have come. */
+  took(bytes: number): void {
+    this.#connections.took(bytes);
+  }
+
+  /** A reader has waited so many ms for them. */
+  waited(ms: number): void {
+    this.#waitedMs += ms;
   }
 
   enter(): void {

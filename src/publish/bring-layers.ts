@@ -2,7 +2,6 @@ import pLimit from 'p-limit';
 import { asBoxcarError, BoxcarError } from '../errors.ts';
 import { type LayerPlan, layerSize } from '../layer/layer.ts';
 import type { Digest } from '../oci/digest.ts';
-import { wholeSize } from '../registry/upload-manner.ts';
 import type { LayerResult, PublishListener } from './events.ts';
 import { noPhases } from './phases.ts';
 import type { Progress } from './progress/progress.ts';
@@ -11,17 +10,15 @@ import type { Settlement } from './reuse/settlement.ts';
 import type { Stopping } from './stopping.ts';
 import { questionsAtOnce, type Target } from './target.ts';
 import { type OpenModelFile, transferLayer } from './transfer.ts';
-
-/** Small layers in flight for each worker: they wait for answers most of their time. */
-const smallAtOnce = 4;
+import { type WorkerCount, Workers } from './workers.ts';
 
 export interface BringOptions {
   target: Target;
-  /** Layers in flight; of small ones {@link smallAtOnce} times as many. */
-  workers: number;
+  workers: WorkerCount;
   /** Whether one failed layer stops the others. */
   failFast: boolean;
   openFile: OpenModelFile;
+  verifyContent: boolean;
   progress: Progress | undefined;
   emit: PublishListener;
 }
@@ -41,12 +38,12 @@ export async function bringLayers(
   const failures: { path: string; error: BoxcarError }[] = [];
   const confirmation = new Confirmation(target, emit, stopping.kill);
   const asking = pLimit(questionsAtOnce);
-  const transferring = transfers(workers);
+  const atWork = new Workers(workers);
   const bring = async (settlement: Settlement) => {
     const { layer } = settlement;
     try {
       const there = await asking(() => confirm(settlement, confirmation, options, stopping));
-      const result = there ?? (await transferring(layer, () => transfer(layer, options, stopping)));
+      const result = there ?? (await atWork.run(layer, () => transfer(layer, options, atWork, stopping)));
       if (result) results.set(layer, result);
     } catch (thrown) {
       if (thrown === stopping.stop.reason) return;
@@ -63,13 +60,6 @@ export async function bringLayers(
   stopping.stop.throwIfAborted();
   if (first) throw layersFailed(failures, settlements.length);
   return settlements.map(({ layer }) => results.get(layer) as LayerResult);
-}
-
-/** As many transfers at a time as there are workers; small layers go beside large ones. */
-function transfers(workers: number): <T>(layer: LayerPlan, transfer: () => Promise<T>) => Promise<T> {
-  const large = pLimit(workers);
-  const all = pLimit(workers * smallAtOnce);
-  return (layer, transfer) => (layerSize(layer) > wholeSize ? large(() => all(transfer)) : all(transfer));
 }
 
 /** The layer as a candidate has brought it; `undefined` where none is right. */
@@ -92,11 +82,14 @@ async function confirm(
 
 async function transfer(
   layer: LayerPlan,
-  { target, openFile, progress, emit }: BringOptions,
+  { target, openFile, verifyContent, progress, emit }: BringOptions,
+  workers: Workers,
   { stop, kill }: Stopping,
 ): Promise<LayerResult | undefined> {
   if (stop.aborted) return undefined;
-  const result = await transferLayer(layer, { target, openFile, progress, emit, stop, kill });
+  const onSent = (bytes: number) => workers.sent(bytes);
+  const context = { target, openFile, verifyContent, progress, onSent, emit, stop, kill };
+  const result = await transferLayer(layer, context);
   emit({ type: 'layer-done', result });
   return result;
 }

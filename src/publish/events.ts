@@ -119,7 +119,9 @@ export type PublishEvent =
       mounted: number;
       /** Bytes that are still to be sent. */
       toTransfer: number;
+      /** Layers in flight, at most; and at first, where these are fewer. */
       workers: number;
+      firstWorkers?: number;
       /** How bytes go out, in words: `one stream a layer`, `chunks of 16 MiB`. */
       upload: string;
     }

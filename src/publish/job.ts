@@ -8,6 +8,7 @@ import type { KnownLayers } from './reuse/known-layers.ts';
 import type { Shard } from './shards.ts';
 import type { Target } from './target.ts';
 import type { OpenModelFile } from './transfer.ts';
+import type { WorkerCount } from './workers.ts';
 
 /** Everything that a publish needs. */
 export interface Publish {
@@ -15,7 +16,7 @@ export interface Publish {
   target: Target;
   /** The image's tag, then those written after it. */
   tags: [string, ...string[]];
-  workers: number;
+  workers: WorkerCount;
   /** Move a tag that points elsewhere; where it points here already, transfer everything again. */
   force: boolean;
   /** Ask for every blob of an image that is there already. */
@@ -23,6 +24,8 @@ export interface Publish {
   /** Whether one failed layer stops the others. */
   failFast: boolean;
   openFile: OpenModelFile;
+  /** Whether large files are compared with what the hub recorded of them. */
+  verifyContent: boolean;
   /** Whether the model's files may be read; asked when the first of them is about to be. */
   probe: () => Promise<void>;
   openProgress: () => Promise<Progress | undefined>;

@@ -3,32 +3,30 @@ import { type Checkpoint, LayerDigest } from '../layer/layer-digest.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { BodyPhase } from './phases.ts';
 
+export interface LayerBodyOptions {
+  openFile: OpenFile;
+  /** Where an earlier run has left off. */
+  checkpoints: Checkpoint[];
+  /** Whether a large file is compared with what the hub recorded of it. */
+  verifyContent: boolean;
+  /** Told of every piece that is read again for its hash: there may be new checkpoints. */
+  onSkipped: () => void;
+  /** Told what is waited for from now on: `registry` is whoever takes the pieces. */
+  onPhase: (phase: BodyPhase) => void;
+}
+
 /** A layer as an upload wants it: opened anywhere, hashed from the newest checkpoint before that. */
 export class LayerBody {
   readonly size: number;
   readonly #plan: LayerPlan;
-  readonly #openFile: OpenFile;
-  readonly #onSkipped: () => void;
-  readonly #onPhase: (phase: BodyPhase) => void;
+  readonly #options: LayerBodyOptions;
   #digest: LayerDigest;
 
-  /**
-   * @param onSkipped told of every piece that is read again for its hash: there may be new checkpoints.
-   * @param onPhase told what is waited for from now on: `registry` is whoever takes the pieces.
-   */
-  constructor(
-    plan: LayerPlan,
-    checkpoints: Checkpoint[],
-    openFile: OpenFile,
-    onSkipped: () => void = () => {},
-    onPhase: (phase: BodyPhase) => void = () => {},
-  ) {
+  constructor(plan: LayerPlan, options: LayerBodyOptions) {
     this.size = layerSize(plan);
     this.#plan = plan;
-    this.#openFile = openFile;
-    this.#onSkipped = onSkipped;
-    this.#onPhase = onPhase;
-    this.#digest = new LayerDigest(plan, checkpoints);
+    this.#options = options;
+    this.#digest = new LayerDigest(plan, options.checkpoints, options.verifyContent);
   }
 
   get checkpoints(): Checkpoint[] {
@@ -38,14 +36,15 @@ export class LayerBody {
   /** Bytes before `from` are read again from a checkpoint on, for their hash only. */
   async *open(from: number, signal: AbortSignal): AsyncGenerator<Uint8Array> {
     // Its own hash: a source opened earlier may still be waiting for a piece.
-    const digest = new LayerDigest(this.#plan, this.#digest.checkpoints);
+    const { openFile, verifyContent, onSkipped, onPhase } = this.#options;
+    const digest = new LayerDigest(this.#plan, this.#digest.checkpoints, verifyContent);
     this.#digest = digest;
     const enter = (phase: BodyPhase) => {
-      if (this.#digest === digest) this.#onPhase(phase);
+      if (this.#digest === digest) onPhase(phase);
     };
     enter('digest');
     const start = await digest.seek(from);
-    const source = openLayer(this.#plan, start, this.#openFile, signal);
+    const source = openLayer(this.#plan, start, openFile, signal);
     try {
       for (;;) {
         enter('hub');
@@ -57,7 +56,7 @@ export class LayerBody {
         if (digest.offset > from) {
           enter('registry');
           yield before >= from ? piece : piece.subarray(from - before);
-        } else this.#onSkipped();
+        } else onSkipped();
       }
     } finally {
       enter('registry');

@@ -16,6 +16,7 @@ import type { UploadChoice } from '../registry/upload-manner.ts';
 import type { PublishListener } from './events.ts';
 import { type LinkRates, parseBandwidth } from './link.ts';
 import type { Shard } from './shards.ts';
+import { type WorkerCount, workerCount } from './workers.ts';
 
 /** What `push` is asked to do. Only model and target are needed. */
 export interface PushOptions {
@@ -39,8 +40,13 @@ export interface PushOptions {
   layerPrefix?: string | undefined;
   /** `os/architecture[/variant]`. Default `linux/amd64`. */
   platform?: string | undefined;
-  /** Layers in flight, 1 to 32. Default 4. */
-  workers?: number | undefined;
+  /**
+   * Layers in flight, 1 to 32, or `auto`: what cores and memory hold, from 4 on while more bring more. Of small layers
+   * (1 MiB) there are four times as many. Default 4.
+   */
+  workers?: number | 'auto' | undefined;
+  /** Whether large files are compared with what the hub recorded of them. Default true; without, the hub is trusted. */
+  verifyContent?: boolean | undefined;
   /**
    * Most bytes a second that are read of the hub's files, and sent to the registry, by all workers together: `200M`, `25MiB`
    * for each of the two; `down=200M,up=50M` where they differ, one alone leaves the other free. At least 1,000. Into an
@@ -125,7 +131,8 @@ export interface CheckedOptions extends CheckedTarget {
   weights: 'all' | WeightFormat;
   prefix: string;
   platform: Platform;
-  workers: number;
+  workers: WorkerCount;
+  verifyContent: boolean;
   bandwidth: LinkRates;
   denyUnsafe: boolean;
   stateFile: string | false | undefined;
@@ -147,7 +154,7 @@ export function defaultChunkMib(workers: number): number {
 
 /** What of the options is about the target. @throws BoxcarError `usage`. */
 export function checkTarget(options: Omit<PushOptions, 'model'>): CheckedTarget {
-  const { workers = 4, chunkMib = defaultChunkMib(workers) } = options;
+  const { chunkMib = defaultChunkMib(checkWorkers(options.workers).most) } = options;
   return {
     target: parseTarget(options.target),
     upload: oneOf('upload', options.upload ?? 'auto', ['auto', 'stream', 'chunked']),
@@ -167,7 +174,6 @@ export function checkTarget(options: Omit<PushOptions, 'model'>): CheckedTarget 
 export function checkOptions(options: PushOptions | ShardOptions): CheckedOptions {
   const { target, env, ...spoken } = checkTarget(options);
   const reference = parseModelReference(options.model);
-  const workers = within('workers', options.workers ?? 4, 1, 32);
   return {
     model: reference.model,
     revision: agreed('revision', reference.revision, checkRevision(options.revision)) ?? 'main',
@@ -182,7 +188,8 @@ export function checkOptions(options: PushOptions | ShardOptions): CheckedOption
     weights: oneOf('weights', options.weights ?? 'all', ['all', ...weightFormats]),
     prefix: checkPrefix(options.layerPrefix ?? 'models/'),
     platform: parsePlatform(options.platform ?? 'linux/amd64'),
-    workers,
+    workers: checkWorkers(options.workers),
+    verifyContent: options.verifyContent ?? true,
     bandwidth: options.bandwidth === undefined ? {} : parseBandwidth(options.bandwidth),
     denyUnsafe: options.denyUnsafe ?? false,
     stateFile: options.stateFile,
@@ -208,6 +215,10 @@ function checkEndpoint(text: string, page: string | undefined): string {
     `the model's page is on ${page}, the hub in use is ${endpoint}`,
     `give --hf-endpoint ${page} as well`,
   );
+}
+
+function checkWorkers(workers: number | 'auto' = 4): WorkerCount {
+  return workerCount(workers === 'auto' ? workers : within('workers', workers, 1, 32));
 }
 
 function checkStall(ms: number): number {

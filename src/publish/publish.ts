@@ -138,7 +138,14 @@ export async function settle(
 }
 
 function announce({ emit, workers, target }: Publish, settlements: Settlement[]): void {
-  emit({ type: 'planned', ...sumOf(settlements), workers, upload: target.uploadWords });
+  const { first, most } = workers;
+  emit({
+    type: 'planned',
+    ...sumOf(settlements),
+    workers: most,
+    ...(first < most ? { firstWorkers: first } : {}),
+    upload: target.uploadWords,
+  });
   const moved = settlements.filter(({ isElsewhere }) => isElsewhere);
   for (const { layer, why } of moved.slice(0, mostTold)) emit(info(`${layer.path}: ${why}`));
   if (moved.length > mostTold) emit(info(`${moved.length - mostTold} more files were only moved or copied`));

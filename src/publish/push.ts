@@ -89,7 +89,7 @@ export function planPush(options: PushOptions | ShardOptions): Promise<PushPlan>
   const work = async (prepared: Prepared) => {
     const { checked, target, plan, tags } = prepared;
     const { model, commit } = plan.snapshot;
-    const about = { model, commit, imageRef: target.imageRef(tags[0]), tags, workers: checked.workers };
+    const about = { model, commit, imageRef: target.imageRef(tags[0]), tags, workers: checked.workers.most };
     const settlements = await foreseen(prepared);
     return { ...about, ...sumOf(settlements), upload: target.uploadWords };
   };
@@ -135,8 +135,8 @@ async function prepared<T>(
 /** The job, once the target has shown that it is there and can hold what is planned. */
 async function jobOf(prepared: Prepared): Promise<Publish> {
   const { checked, hub, target, link, plan, snapshot, tags } = prepared;
-  const { workers, force, check, failFast, emit, signal } = checked;
-  const openFile = fileOpener(hub, snapshot, checked.workers);
+  const { workers, verifyContent, force, check, failFast, emit, signal } = checked;
+  const openFile = fileOpener(hub, snapshot, workers.most);
   announce(prepared);
   await target.connect(signal ?? new AbortController().signal);
   checkLimits(plan, target.limits, target.name);
@@ -145,6 +145,7 @@ async function jobOf(prepared: Prepared): Promise<Publish> {
     target,
     tags,
     workers,
+    verifyContent,
     force,
     check,
     failFast,
@@ -240,4 +241,8 @@ function announce({ checked, snapshot, target, link, tags: [tag] }: Prepared): v
   const { model, commit } = snapshot;
   checked.emit({ type: 'resolved', model, commit, target: target.name, tag });
   if (link.words) checked.emit(info(link.words));
+  if (!checked.verifyContent)
+    checked.emit(
+      info('large files are not compared with what the hub recorded of them (--no-verify-content)'),
+    );
 }

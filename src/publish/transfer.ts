@@ -21,7 +21,11 @@ export type OpenModelFile = (
 export interface TransferContext {
   target: Target;
   openFile: OpenModelFile;
+  /** Whether large files are compared with what the hub recorded of them. */
+  verifyContent: boolean;
   progress: Progress | undefined;
+  /** So many more bytes have been handed to the target. */
+  onSent: (bytes: number) => void;
   emit: PublishListener;
   stop: AbortSignal;
   kill: AbortSignal;
@@ -29,7 +33,7 @@ export interface TransferContext {
 
 /** Moves one layer from the hub into the target, going on in its middle where an earlier run has left off. */
 export async function transferLayer(plan: LayerPlan, context: TransferContext): Promise<LayerResult> {
-  const { target, progress, emit, stop, kill } = context;
+  const { target, progress, onSent, emit, stop, kill } = context;
   const { path, name, contentId } = plan;
   const size = layerSize(plan);
   const known = progress?.layer(name);
@@ -59,13 +63,13 @@ export async function transferLayer(plan: LayerPlan, context: TransferContext): 
     },
     onRetry: onRetry('hub'),
   });
-  const body = new LayerBody(
-    plan,
-    saved?.checkpoints ?? [],
+  const body = new LayerBody(plan, {
     openFile,
-    () => remember(),
-    (phase) => clock.enter(phase),
-  );
+    checkpoints: saved?.checkpoints ?? [],
+    verifyContent: context.verifyContent,
+    onSkipped: () => remember(),
+    onPhase: (phase) => clock.enter(phase),
+  });
   const remembered: LayerState = { contentId, size, checkpoints: [] };
   const remember = () => {
     remembered.checkpoints = body.checkpoints;
@@ -95,7 +99,10 @@ export async function transferLayer(plan: LayerPlan, context: TransferContext): 
         startedAt = now;
         clock.tell();
         emit({ type: 'layer-started', path, size, from: now });
-      } else if (now > offset) bytesSent += now - offset;
+      } else if (now > offset) {
+        bytesSent += now - offset;
+        onSent(now - offset);
+      }
       offset = now;
       remember();
       if (performance.now() - lastProgress < progressEveryMs && now < size) return;

@@ -82,7 +82,7 @@ describe('--metrics-file and --trace', () => {
     assert.deepEqual(names('i').sort(), ['retry: registry status_502', 'retry: registry status_503']);
     assert.deepEqual(names('i', 0), ['retry: registry status_502']);
     // As many rows of layers as there are workers.
-    assert.ok(new Set(shown.map(({ tid }) => tid)).size <= 1 + 4);
+    assert.ok(new Set(shown.map(({ tid }) => tid)).size <= 1 + 4 * 4);
   });
 
   test('a push that fails, after one that went well', async () => {

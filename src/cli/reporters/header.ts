@@ -11,11 +11,13 @@ export function resolvedLine({ model, commit, target, tag }: Resolved): string {
 }
 
 /** `14 files, 15.2 GB: 9 reused, 2 to mount, 3 to transfer (15.2 GB) · 4 workers · one stream a layer` */
-export function plannedLine({ layers, size, reused, mounted, toTransfer, workers, upload }: Planned): string {
+export function plannedLine(planned: Planned): string {
+  const { layers, size, reused, mounted, toTransfer, workers, firstWorkers, upload } = planned;
   const left = layers.length - reused - mounted;
   const mounts = mounted > 0 ? `${mounted} to mount, ` : '';
   const amount = left > 0 ? ` (${bytes(toTransfer)})` : '';
   const actions = `${reused} reused, ${mounts}${left} to transfer${amount}`;
   const plan = `${counted(layers.length, 'file')}, ${bytes(size)}: ${actions}`;
-  return [plan, counted(workers, 'worker'), plain(upload)].join(' · ');
+  const from = firstWorkers === undefined ? '' : `${firstWorkers} to `;
+  return [plan, `${from}${counted(workers, 'worker')}`, plain(upload)].join(' · ');
 }

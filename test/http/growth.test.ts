@@ -1,31 +1,30 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import { ConnectionCount } from '../../src/hub/connections.ts';
+import { Growth } from '../../src/http/growth.ts';
 
 const mb = 1_000_000;
 
-/** Where a number of connections ends that brings what `rateOf` says, and all it has been on the way. */
+/** Where a number ends that brings what `rateOf` says, and all it has been on the way. */
 function run(
   t: TestContext,
   looks: number,
-  rateOf: (connections: number, look: number) => number,
-  waiting = 0.9,
+  rateOf: (count: number, look: number) => number,
+  wanting = true,
 ): number[] {
   let now = 0;
   t.mock.method(performance, 'now', () => now);
-  const count = new ConnectionCount();
+  const count = new Growth(8, 32);
   const counts = [count.now];
   for (let look = 0; look < looks; look++) {
     count.took(rateOf(count.now, look) / 4);
-    count.waited(250 * waiting);
     now += 250;
-    count.look(1);
+    count.look(() => wanting);
     if (counts.at(-1) !== count.now) counts.push(count.now);
   }
   return counts;
 }
 
-test('more connections while each brings as much as those before', (t) => {
+test('more of them while each brings as much as those before', (t) => {
   assert.deepEqual(
     run(t, 40, (n) => n * 5 * mb),
     [8, 12, 18, 27, 32],
@@ -49,9 +48,9 @@ test('a trial is made again after ten seconds, as links change', (t) => {
   assert.deepEqual(counts, [8, 12, 8, 12, 18, 27, 32]);
 });
 
-test('nobody waits for the hub: as they are', (t) => {
+test('nothing to do for more of them: as they are', (t) => {
   assert.deepEqual(
-    run(t, 40, (n) => n * mb, 0.1),
+    run(t, 40, (n) => n * mb, false),
     [8],
   );
 });
