@@ -1,11 +1,17 @@
 import { type FileHandle, open, readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 
+type Native = typeof import('fs-native-extensions')['default'];
+let loading: Promise<Native | undefined> | undefined;
+
 /** Native code with prebuilt binaries; a machine without one goes without locks, which is no reason to stop. */
-const native = import('fs-native-extensions').then(
-  (module) => module.default,
-  () => undefined,
-);
+function native(): Promise<Native | undefined> {
+  loading ??= import('fs-native-extensions').then(
+    (module) => module.default,
+    () => undefined,
+  );
+  return loading;
+}
 
 /** A lock that dies with its process: held by the kernel on an open file, so that none is ever stale. */
 export class Lock {
@@ -41,7 +47,7 @@ export class Lock {
   static async wait(path: string): Promise<Lock> {
     const file = await open(path, 'r+');
     try {
-      await (await native)?.waitForLock(file.fd);
+      await (await native())?.waitForLock(file.fd);
       return new Lock(file);
     } catch (error) {
       await file.close().catch(() => {});
@@ -76,5 +82,5 @@ function isAlive(pid: number): boolean {
 
 /** Locks a file that is open already, until it is closed. @returns false where another process has it. */
 export async function tryLock(file: FileHandle): Promise<boolean> {
-  return (await native)?.tryLock(file.fd) !== false;
+  return (await native())?.tryLock(file.fd) !== false;
 }

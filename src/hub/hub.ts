@@ -37,7 +37,8 @@ export function hubFetch(
   const pages = new Set<string>();
   return async (input) => {
     const patience = new Patience(hub.patience);
-    const url = onEndpoint(hub, new URL(input instanceof Request ? input.url : input));
+    // Not `instanceof Request`: to look at that name loads Node's own fetch, 30 ms and 10 MiB.
+    const url = onEndpoint(hub, new URL(typeof input === 'object' && 'url' in input ? input.url : input));
     if (pages.has(url.href) || pages.size === mostPages) throw endless(what);
     pages.add(url.href);
     for (;;) {

@@ -119,6 +119,7 @@ describe('boxcar push: what scripts rely on', () => {
       /--workers must be a whole number from 1 to 32/,
     ],
     ['no number', [model.name, 'oci:x', '--workers', 'four'], 2, /--workers/],
+    ['something like auto', [model.name, 'oci:x', '--workers', 'autos'], 2, /--workers/],
     ['an unknown choice', [model.name, 'oci:x', '--upload', 'magic'], 2, /--upload/],
     [
       'no bandwidth',

@@ -181,3 +181,51 @@ describe('content that is not what the hub lists', () => {
     assert.throws(() => digest.digest(), isMismatch(/bytes of its layer came/));
   });
 });
+
+describe('without verification', () => {
+  const wrong = Buffer.from(bytes);
+  wrong[2_000_000] = (wrong[2_000_000] as number) ^ 1;
+
+  test('a large file may be other than recorded, its layer is hashed all the same', async () => {
+    const digest = new LayerDigest(plan, [], false);
+    await digest.seek(0);
+    const hash = createHash('sha256');
+    for await (const piece of openLayer(plan, 0, source(wrong))) {
+      hash.update(piece);
+      await digest.update(piece);
+    }
+    assert.equal(digest.digest(), `sha256:${hash.digest('hex')}`);
+    assert.ok(digest.checkpoints.every(({ content }) => content === undefined));
+  });
+
+  test('a small one is compared', async () => {
+    const git = await layerOf(bytes, 'dir/file.bin', 'git');
+    const digest = new LayerDigest(git, [], false);
+    await digest.seek(0);
+    for await (const piece of openLayer(git, 0, source(wrong))) await digest.update(piece);
+    assert.throws(() => digest.digest(), isMismatch(/the hub recorded git:/));
+  });
+
+  test('too short is too short', async () => {
+    const digest = new LayerDigest(plan, [], false);
+    await digest.seek(0);
+    await feed(digest, layer.length - 1);
+    assert.throws(() => digest.digest(), isMismatch(/bytes of its layer came/));
+  });
+
+  test('it goes on from checkpoints of either kind; with verification such a file is hashed anew', async () => {
+    for (const before of [true, false]) {
+      const first = new LayerDigest(plan, [], before);
+      await first.seek(0);
+      await feed(first, 3 * every + 5);
+      const second = new LayerDigest(plan, first.checkpoints, false);
+      assert.equal(await second.seek(3 * every + 5), 3 * every);
+      await feed(second);
+      assert.equal(second.digest(), expected);
+      const third = new LayerDigest(plan, first.checkpoints, true);
+      assert.equal(await third.seek(3 * every + 5), before ? 3 * every : 0);
+      await feed(third);
+      assert.equal(third.digest(), expected);
+    }
+  });
+});

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { type BoxcarError, type PublishResult, push } from '../../src/index.ts';
+import { type BoxcarError, type PublishEvent, type PublishResult, push } from '../../src/index.ts';
+import { type Digest, digestOf } from '../../src/oci/digest.ts';
 import type { HubFault } from '../support/hub/faults.ts';
 import { type Hub, type HubOptions, startHub } from '../support/hub.ts';
 import { oneCommit, safetensors, tinyModel } from '../support/models.ts';
@@ -65,6 +66,24 @@ describeEachRegistry(
       assert.match(error.message, /model-00002-of-00002/);
       // Both registries keep an empty directory of a cancelled upload.
       assert.ok(inspectRegistry(registry).bytesOnDisk() < 1_300_000);
+    });
+
+    test('with verifyContent off the hub is believed, of large files, and that is said', async (context) => {
+      const { hub, registry, options } = await setup(context);
+      always(hub, { kind: 'flip', at: 1_234_567 });
+      const told: string[] = [];
+      const onEvent = (event: PublishEvent) => event.type === 'notice' && told.push(event.message);
+      const result = await push({ ...options, verifyContent: false, onEvent });
+      assert.notEqual(result.manifestDigest, digest);
+      assert.ok(told.some((message) => message.includes('--no-verify-content')));
+      const layer = result.layers.find(({ path }) => path === weights);
+      assert.equal(layer?.retries, 0);
+      // What the registry has is what was sent.
+      assert.equal(digestOf(inspectRegistry(registry).blob(layer?.digest as Digest)), layer?.digest);
+      const other = { ...options, target: `${registry.host}/small`, verifyContent: false };
+      hub.faults.length = 0;
+      hub.faults.push({ match: { path: /config\.json/ }, times: Infinity, action: { kind: 'flip', at: 5 } });
+      await assert.rejects(push(other), { code: 'content-mismatch' });
     });
 
     test('a file shorter than listed: nothing published', async (context) => {
