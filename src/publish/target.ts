@@ -1,6 +1,6 @@
 import type { Digest } from '../oci/digest.ts';
 import type { UploadBody } from '../registry/body-cursor.ts';
-import type { UploadOptions } from '../registry/upload.ts';
+import type { UploadOptions } from '../registry/upload-options.ts';
 import type { Limits } from './policy.ts';
 
 /** Questions about blobs that a target is asked at a time. They are short, and there may be thousands. */

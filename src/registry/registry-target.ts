@@ -6,8 +6,9 @@ import { mountBlob } from './mount.ts';
 import type { Repository, StoredManifest } from './repository.ts';
 import { readBlob } from './stored-blob.ts';
 import { listTags } from './tag-list.ts';
-import { type UploadOptions, uploadBlob } from './upload.ts';
+import { uploadBlob } from './upload.ts';
 import { type UploadChoice, UploadManner } from './upload-manner.ts';
+import type { UploadOptions } from './upload-options.ts';
 import { cancelUpload } from './upload-session.ts';
 
 export interface RegistryTargetOptions {

@@ -1,10 +1,11 @@
 import { BoxcarError } from '../errors.ts';
-import { Patience, type RetryNotice } from '../http/retry.ts';
+import { Patience } from '../http/retry.ts';
 import type { Digest } from '../oci/digest.ts';
 import { BodyCursor, type UploadBody } from './body-cursor.ts';
 import { ChunkMemory, inPieces } from './chunk-pool.ts';
 import type { Repository } from './repository.ts';
-import { type Manner, type UploadManner, wholeSize } from './upload-manner.ts';
+import type { Manner, UploadManner } from './upload-manner.ts';
+import type { UploadOptions } from './upload-options.ts';
 import {
   appendUpload,
   cancelUpload,
@@ -15,31 +16,7 @@ import {
   type UploadSession,
   uploadStatus,
 } from './upload-session.ts';
-
-/** An unfinished upload, as it is kept across processes. */
-export interface SavedUpload {
-  location: string;
-  /** Bytes that the registry is known to hold. */
-  offset: number;
-  /** Of the whole blob, once it is to be closed: from then on it may be there although the session is gone. */
-  digest?: Digest;
-}
-
-export interface UploadOptions {
-  saved?: SavedUpload | undefined;
-  /**
-   * Called after every answer that changes what must be remembered; `undefined` when the session is gone. What it
-   * returns is waited for where a killed process would lose the session: before its first byte, and before it is closed.
-   */
-  onSaved?: (saved: SavedUpload | undefined) => Promise<void> | undefined | void;
-  /** Bytes of the body handed over so far, seen from the registry's offset. */
-  onOffset?: (offset: number) => void;
-  onRetry?: (notice: RetryNotice) => void;
-  /** Ends the upload cleanly at the next byte; the session stays. */
-  stop: AbortSignal;
-  /** Ends everything at once. */
-  kill: AbortSignal;
-}
+import { WholeBody } from './whole-body.ts';
 
 /** Fewer bytes than that are no progress: what always breaks off after a few would never be given up. */
 const leastProgress = 64 * 1024;
@@ -69,6 +46,7 @@ class Upload {
   readonly #options: UploadOptions;
   readonly #cursor: BodyCursor;
   readonly #chunk: ChunkMemory;
+  readonly #whole: WholeBody;
   readonly #patience: Patience;
   #session: UploadSession | undefined;
   /** Whether the session's offset must be asked for before it is believed. */
@@ -80,8 +58,6 @@ class Upload {
   #digest: Digest | undefined;
   /** Bytes that the closing PUT brings. */
   #tail: Uint8Array | undefined;
-  /** All bytes of a small body, as soon as they are here. */
-  #whole: Promise<Uint8Array> | undefined;
   /** The newest PATCH was cut, so that its session may be gone. */
   #cut = false;
   /** Sessions that were gone with their bytes after a cut. */
@@ -96,6 +72,7 @@ class Upload {
     this.#options = options;
     this.#cursor = new BodyCursor(body, options.stop);
     this.#chunk = new ChunkMemory(manner.chunks);
+    this.#whole = new WholeBody(this.#cursor, this.#chunk, body.size);
     this.#patience = new Patience({
       ...repository.patience,
       onRetry: (notice) => options.onRetry?.(notice),
@@ -136,7 +113,7 @@ class Upload {
       if (!this.#session && this.#cut) this.#lost += 1;
     }
     if (!this.#session) {
-      if (this.#manner.for(0, this.#body.size).kind === 'whole') this.#gatherWhole();
+      if (this.#manner.for(0, this.#body.size).kind === 'whole') void this.#whole.gather();
       await this.#keep(await startUpload(this.#repository, kill));
     }
     this.#uncertain = false;
@@ -162,11 +139,11 @@ class Upload {
       this.#tail = undefined;
       this.#options.onOffset?.(session.offset);
       this.#sentAs = this.#manner.for(session.offset, size);
-      if (this.#sentAs.kind === 'whole') this.#tail = await this.#gatherWhole();
+      if (this.#sentAs.kind === 'whole') this.#tail = await this.#whole.gather();
       else await this.#sendPart(session);
       if (this.#cursor.failure !== undefined) throw this.#cursor.failure;
-      if (this.#tail) break;
       if (stop.aborted) throw stop.reason;
+      if (this.#tail) break;
     }
     if (this.#digest) return;
     // A session that was complete already: the digest still needs every byte to have passed.
@@ -175,27 +152,8 @@ class Upload {
     if (stop.aborted) throw stop.reason;
   }
 
-  /** Begun while the registry opens the session. */
-  #gatherWhole(): Promise<Uint8Array> {
-    this.#whole ??= this.#gather();
-    // Whoever waits for it is told.
-    this.#whole.catch(() => {});
-    return this.#whole;
-  }
-
-  async #gather(): Promise<Uint8Array> {
-    const { stop } = this.#options;
-    this.#cursor.seek(0);
-    const bytes = this.#chunk.of(wholeSize).subarray(0, this.#body.size);
-    await this.#cursor.gather(bytes);
-    if (stop.aborted) throw stop.reason;
-    return bytes;
-  }
-
   async #sendPart(session: UploadSession): Promise<void> {
-    // Only one may take bytes: what was begun, before the manner changed, ends first.
-    await this.#whole?.catch(() => {});
-    this.#whole = undefined;
+    await this.#whole.leave();
     this.#cursor.seek(session.offset);
     await this.#cursor.ready();
     this.#sentAs = this.#manner.for(session.offset, this.#body.size);
@@ -311,7 +269,7 @@ class Upload {
     this.#keep(undefined);
     this.#digest = undefined;
     this.#tail = undefined;
-    this.#whole = undefined;
+    this.#whole.forget();
     this.#cursor.close();
     if (session) await cancelUpload(this.#repository, session, this.#options.kill);
   }

@@ -7,8 +7,9 @@ import { type Digest, digestOf as hashed } from '../../src/oci/digest.ts';
 import type { Authorizer } from '../../src/registry/auth/authorizer.ts';
 import type { UploadBody } from '../../src/registry/body-cursor.ts';
 import { Repository } from '../../src/registry/repository.ts';
-import { type SavedUpload, type UploadOptions, uploadBlob } from '../../src/registry/upload.ts';
+import { uploadBlob } from '../../src/registry/upload.ts';
 import type { UploadManner } from '../../src/registry/upload-manner.ts';
+import type { SavedUpload, UploadOptions } from '../../src/registry/upload-options.ts';
 
 export const mib = 1024 * 1024;
 export const manifestType = 'application/vnd.oci.image.manifest.v1+json';
