@@ -2,6 +2,7 @@ import type { Plan } from '../formats/modelcar.ts';
 import type { LayerPlan } from '../layer/layer.ts';
 import type { StateIdentity } from '../state/state-schema.ts';
 import type { PublishListener } from './events.ts';
+import type { LinkRates } from './link.ts';
 import type { Progress } from './progress/progress.ts';
 import type { StateStore } from './progress/state-store.ts';
 import type { KnownLayers } from './reuse/known-layers.ts';
@@ -23,6 +24,8 @@ export interface Publish {
   check: boolean;
   /** Whether one failed layer stops the others. */
   failFast: boolean;
+  /** Bytes a second that are allowed. */
+  caps: LinkRates;
   openFile: OpenModelFile;
   /** Whether large files are compared with what the hub recorded of them. */
   verifyContent: boolean;

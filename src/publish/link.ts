@@ -60,6 +60,14 @@ export class Link {
     this.up = up === undefined || target.kind === 'layout' ? undefined : new Bandwidth(up);
   }
 
+  /** What has an effect. */
+  get rates(): LinkRates {
+    return {
+      ...(this.down ? { down: this.down.bytesPerSecond } : {}),
+      ...(this.up ? { up: this.up.bytesPerSecond } : {}),
+    };
+  }
+
   /** `bandwidth: at most 200 MB/s down from the hub, 50 MB/s up to the registry`; `undefined` where nothing is capped. */
   get words(): string | undefined {
     const capped = [

@@ -12,10 +12,10 @@ export type BodyPhase = Exclude<Phase, 'waiting'>;
 export type Phases = Record<Phase, number>;
 
 /**
- * What a publish would have been faster with less of: one of the phases, or `cpu` where this process had no more
- * computing to get; `none` where no phase took much more than another.
+ * What a publish would have been faster with less of: one of the phases, `bandwidth` where it was as fast as it was allowed
+ * to be, or `cpu` where this process had no more computing to get; `none` where no phase took much more than another.
  */
-export type Bottleneck = Phase | 'cpu' | 'none';
+export type Bottleneck = Phase | 'bandwidth' | 'cpu' | 'none';
 
 export const phaseNames = ['hub', 'digest', 'registry', 'waiting'] as const satisfies Phase[];
 
@@ -23,6 +23,8 @@ export const phaseNames = ['hub', 'digest', 'registry', 'waiting'] as const sati
 export const telling = 8_000_000;
 /** Share of the time from which on a thread counts as always busy: it also waits for the first and the last byte. */
 const saturated = 0.9;
+/** Share of what was allowed from which on that was the limit. */
+const capped = 0.75;
 /** A phase is the largest if the next one is smaller than that part of it. */
 const clearly = 0.8;
 
@@ -39,15 +41,17 @@ export function secondsOf(phases: Phases): number {
 }
 
 /**
- * On one thread a lack of computing shows as time of whatever is waited for: it is looked at first.
+ * Our own cap, and on one thread a lack of computing, show as time of whatever is waited for: they are looked at first.
  * @param cpuBusy as in `Totals`.
+ * @param allowed part of the bandwidth that was allowed which was used, in the direction that had less left; 0 to 1.
  * @returns `undefined` where too little was sent to tell.
  */
 export function bottleneckOf(
   phases: Phases,
-  { bytesSent, cpuBusy }: { bytesSent: number; cpuBusy: number },
+  { bytesSent, cpuBusy, allowed }: { bytesSent: number; cpuBusy: number; allowed: number },
 ): Bottleneck | undefined {
   if (bytesSent < telling) return undefined;
+  if (allowed >= capped) return 'bandwidth';
   if (cpuBusy >= saturated) return 'cpu';
   const [first, second] = [...phaseNames].sort((a, b) => phases[b] - phases[a]) as [Phase, Phase];
   return phases[second] < clearly * phases[first] ? first : 'none';

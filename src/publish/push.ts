@@ -149,6 +149,7 @@ async function jobOf(prepared: Prepared): Promise<Publish> {
     force,
     check,
     failFast,
+    caps: link.rates,
     openFile,
     probe: async () => (snapshot.gated ? probe(openFile, plan, signal) : undefined),
     openProgress: () => openProgress(checked, identityOf(prepared), target, tags[0]),

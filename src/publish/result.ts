@@ -18,7 +18,7 @@ export function finish(job: Publish, layers: LayerResult[], digest: Digest, watc
 
 /** What can be told of a publish whether or not there is an image now. */
 export function resultOf(
-  { plan, target, tags }: Publish,
+  { plan, target, tags, caps }: Publish,
   layers: LayerResult[],
   watch: Stopwatch,
 ): Omit<PublishResult, 'imageRefDigest' | 'manifestDigest'> {
@@ -28,6 +28,6 @@ export function resultOf(
     imageRef: target.imageRef(tags[0]),
     tags,
     layers,
-    totals: totalsOf(layers, watch),
+    totals: totalsOf(layers, watch, caps),
   };
 }

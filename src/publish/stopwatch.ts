@@ -9,6 +9,11 @@ export class Stopwatch {
   #bringingMs = 0;
   #activeMs = 0;
 
+  /** The part in which layers were brought. */
+  get bringingSeconds(): number {
+    return this.#bringingMs / 1000;
+  }
+
   /** Since it was made. */
   get seconds(): number {
     return (performance.now() - this.#started) / 1000;

@@ -1,15 +1,18 @@
 import type { LayerOutcome, LayerResult, Totals } from './events.ts';
+import type { LinkRates } from './link.ts';
 import { addPhases, bottleneckOf, noPhases, secondsOf, telling } from './phases.ts';
 import type { Stopwatch } from './stopwatch.ts';
 
 /** Bytes per second that a saving is told at where the run itself sent too little to measure. */
 const usualRate = 100_000_000;
 
-/** Sums up a publish that ends now. */
+/** Sums up a publish that ends now. @param caps bytes a second that were allowed. */
 export function totalsOf(
   layers: LayerResult[],
-  { seconds, cpuSeconds, cpuBusy }: Pick<Stopwatch, 'seconds' | 'cpuSeconds' | 'cpuBusy'>,
+  watch: Pick<Stopwatch, 'seconds' | 'bringingSeconds' | 'cpuSeconds' | 'cpuBusy'>,
+  caps: LinkRates,
 ): Totals {
+  const { seconds, bringingSeconds, cpuSeconds, cpuBusy } = watch;
   const sum = (value: (layer: LayerResult) => number) =>
     layers.reduce((total, layer) => total + value(layer), 0);
   const count = (outcome: LayerOutcome) => layers.filter((layer) => layer.outcome === outcome).length;
@@ -25,7 +28,11 @@ export function totalsOf(
     transferred: bytesSent,
   };
   const savedAtBytesPerSecond = bytesSent >= telling ? bytesSent / seconds : usualRate;
-  const bottleneck = bottleneckOf(phases, { bytesSent, cpuBusy });
+  const bytesRead = sum((layer) => layer.bytesRead);
+  const used = (bytes: number, cap?: number) =>
+    cap === undefined ? 0 : bytes / (bringingSeconds || 1) / cap;
+  const allowed = Math.max(used(bytesRead, caps.down), used(bytesSent, caps.up));
+  const bottleneck = bottleneckOf(phases, { bytesSent, cpuBusy, allowed });
   return {
     layers: layers.length,
     size: sum((layer) => layer.size),
@@ -37,7 +44,7 @@ export function totalsOf(
     secondsSaved: (bytes.reused + bytes.mounted + bytes.resumed) / savedAtBytesPerSecond,
     savedAtBytesPerSecond,
     bytesSent,
-    bytesRead: sum((layer) => layer.bytesRead),
+    bytesRead,
     seconds,
     retries: sum((layer) => layer.retries),
     phases,

@@ -84,6 +84,8 @@ describeEachRegistry('a cap', (kind) => {
       assert.equal(manifestDigest, free.manifestDigest);
       assert.equal(totals.retries, 0);
     }
+    assert.deepEqual([down.totals.bottleneck, up.totals.bottleneck], ['bandwidth', 'bandwidth']);
+    assert.notEqual(free.totals.bottleneck, 'bandwidth');
     // Nothing is read twice because it came slowly.
     assert.equal(hub.bytesOf.get('model-00001-of-00002.safetensors'), (4 * size) / 2);
   });

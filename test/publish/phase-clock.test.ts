@@ -59,7 +59,7 @@ test('a delay is waiting as long as it was to be or is, whatever goes on meanwhi
 });
 
 test('the bottleneck is the largest phase, if clearly, and computing before all of them', () => {
-  const much = { bytesSent: 1e9, cpuBusy: 0.5 };
+  const much = { bytesSent: 1e9, cpuBusy: 0.5, allowed: 0 };
   const phases = (hub: number, digest: number, registry: number, waiting = 0) => ({
     ...{ hub, digest, registry, waiting },
   });
@@ -69,5 +69,6 @@ test('the bottleneck is the largest phase, if clearly, and computing before all 
   assert.equal(bottleneckOf(phases(1, 1, 3, 4), much), 'waiting');
   assert.equal(bottleneckOf(phases(3.1, 1, 3), much), 'none');
   assert.equal(bottleneckOf(phases(5, 1, 3), { ...much, cpuBusy: 0.95 }), 'cpu');
+  assert.equal(bottleneckOf(phases(5, 1, 3), { ...much, allowed: 0.9 }), 'bandwidth');
   assert.equal(bottleneckOf(phases(5, 1, 3), { ...much, bytesSent: 1e6 }), undefined);
 });

@@ -55,6 +55,7 @@ function slowerSide({ bottleneck, phases, cpuBusy }: Totals, target: 'registry' 
     digest: () => `hashing on this machine was the slowest part (${share('digest')} % of the time)`,
     waiting: () => `the delays before retries were the slowest part (${share('waiting')} % of the time)`,
     cpu: () => `this machine's CPU was the limit (busy ${percent(cpuBusy, 1)} % of the time)`,
+    bandwidth: () => '--bandwidth was the limit',
     none: () => 'no side was much slower than another',
   };
   return [words[bottleneck](), ...others].join(', ');
