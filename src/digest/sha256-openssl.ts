@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { availableParallelism } from 'node:os';
-import { type Begun, type Functions, OpensslSha256 } from './openssl-sha256.ts';
 import type { Sha256Engine, Sha256State } from './sha256.ts';
+import { type Begun, type Functions, OpensslSha256 } from './sha256-context.ts';
 import { type Foreign, Sha256Lanes } from './sha256-lanes.ts';
 
 /** Fewer bytes are hashed sooner than another thread, or a context of another form, is ready for them. */

@@ -3,8 +3,8 @@ import { BoxcarError, type BoxcarErrorOptions, type RequestFacts } from '../erro
 import { blanked, withoutSecrets } from '../secrets.ts';
 import type { ByteSink } from './byte-socket.ts';
 import type { ByteAnswer } from './byte-sockets.ts';
-import type { Headers } from './client.ts';
 import { failureOf } from './failure.ts';
+import type { Headers } from './message-head.ts';
 import type { StallWatch } from './stall.ts';
 
 /** Stall limits that a document may take in all, two minutes by default: the largest has 16 MiB. */

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
-import type { Headers } from './client.ts';
 import { type ConnectOptions, connect } from './connect.ts';
+import type { Headers } from './message-head.ts';
 import { parseAnswerHead } from './message-head.ts';
 
 /** Bytes of an answer's head; undici's limit as well. */

@@ -6,6 +6,7 @@ import type { Bandwidth } from './bandwidth.ts';
 import type { ByteSockets } from './byte-sockets.ts';
 import { AddressRefused, type NamedRequest } from './elsewhere.ts';
 import { failureOf } from './failure.ts';
+import type { Headers } from './message-head.ts';
 import { isTransientStatus, retryAfter } from './retry.ts';
 import { StallWatch } from './stall.ts';
 
@@ -13,8 +14,7 @@ import { StallWatch } from './stall.ts';
 const wordsMs = 10_000;
 
 export type { HttpResponse } from './answer.ts';
-
-export type Headers = Record<string, string | string[] | undefined>;
+export type { Headers } from './message-head.ts';
 
 export interface HttpRequest {
   method: 'GET' | 'HEAD' | 'POST' | 'PATCH' | 'PUT' | 'DELETE';

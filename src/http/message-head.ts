@@ -1,4 +1,5 @@
-import type { Headers } from './client.ts';
+/** Header fields by lower-case name; several where one was sent more than once. */
+export type Headers = Record<string, string | string[] | undefined>;
 
 /** RFC 9110 section 5.6.2. */
 const token = /^[!#$%&'*+.^_`|~\w-]+$/;
