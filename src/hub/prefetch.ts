@@ -41,7 +41,10 @@ export class PrefetchBudget {
       return waiting >= starving;
     });
     const memory = this.#bytes / files;
-    const windows = Math.max(2, Math.floor(Math.min(this.#connections.now / files, memory / smallestWindow)));
+    // A small file gains nothing from many.
+    const worth = Math.max(4, size / 8 / smallestWindow);
+    const most = Math.min(this.#connections.now / files, memory / smallestWindow, worth);
+    const windows = Math.max(2, Math.floor(most));
     const largest = Math.min(largestWindow, memory / windows, size / 8 / windows, read / 16);
     return { windows, windowSize: Math.max(smallestWindow, Math.floor(largest)) };
   }
