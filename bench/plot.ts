@@ -31,7 +31,9 @@ export function plotOf({ cases }: Report): string {
   const rows = ['speed', 'unverified', 'tls']
     .flatMap((name) => {
       const found = cases.find((each) => each.name === name);
-      return found ? found.rows.map((row) => ({ row, tls: name === 'tls' })) : [];
+      // Who stands beside boxcar there is drawn already.
+      const own = found?.rows.filter((row) => name !== 'unverified' || isBoxcar(row)) ?? [];
+      return own.map((row) => ({ row, tls: name === 'tls' }));
     })
     .toSorted((a, b) => Number(isBoxcar(b.row)) - Number(isBoxcar(a.row)));
   const panel = (title: string, of: (row: CaseReport['rows'][number]) => number | undefined): Panel => ({
