@@ -135,6 +135,8 @@ export function isSessionLost({ method, status, offset, failures }: SessionFailu
   if ([401, 403, 404, 409, 410].includes(status)) return true;
   // At the first byte it is the request that is wrong, and will be in any session.
   if (status === 400 || status === 405) return offset > 0;
+  // Somebody between here and the registry, perhaps: its first PATCH was taken.
+  if (method === 'PATCH' && (status === 411 || status === 501)) return offset > 0;
   // Distribution 3 may still be writing the bytes of a cut PATCH when it says how many it has: ask it again first.
   if (status === 416) return offset > 0 && failures > 1;
   // A balancer's other node, or ECR, which may not close what came in parts: given up once, as it may be bad luck, too.

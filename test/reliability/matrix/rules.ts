@@ -96,6 +96,9 @@ const rules: Rule[] = [
   rule('404|409|410', `${patch}|PUT layer|PUT config`, 'image', 'exit 6'),
   rule('400|416.*|501|413.*', 'PATCH', 'image', 'exit 6'),
   rule('400|416.*', 'PATCH, next chunk|PUT layer|PUT config', 'image', 'exit 6'),
+  rule('501', 'PATCH, next chunk', 'image', 'exit 6'),
+  // It is small and went whole into the PUT: once more, it is sent in a PATCH.
+  rule('413.*|501', 'PUT config', 'image', 'exit 6'),
   // A yes, whatever it says.
   rule('20.|200, .*|30. .*', 'HEAD layer', 'image'),
   rule('416.*', 'HEAD layer', 'image', 'exit 6'),

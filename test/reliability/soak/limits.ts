@@ -26,10 +26,10 @@ export const mib = 1024 * 1024;
 export const memoryLimit = (workers: number, chunks: boolean): number =>
   workers <= 4 ? 200 + (chunks ? 32 : 0) : 350;
 /**
- * Sockets: a worker has two or three windows on their way, a connection to the hub and one to the registry, and as many
- * idle ones for up to 10 s, because the next request begins before the connection of the last one is free.
+ * Sockets: a worker has a large file's windows on their way, or four small files with a connection to the hub, one to its
+ * store and one to the registry each; idle ones stay for up to 10 s.
  */
-export const socketLimit = (workers: number): number => 8 * workers + 16;
+export const socketLimit = (workers: number): number => 12 * workers + 16;
 /** All descriptors: what node itself has open, the state file, and a file a worker in an image layout. */
 export const descriptorLimit = (workers: number): number => socketLimit(workers) + workers + 36;
 /** What a peak may have more in its second half, in MiB: the heap is not collected at the same moments. */
