@@ -75,12 +75,12 @@ test('an image layout that is killed again and again', async (t) => {
   const left = (folder: string) => readdirSync(folder).filter((name) => /partial|tmp/.test(name));
   assert.deepEqual(left(join(image, 'blobs/sha256')), []);
   assert.deepEqual(left(home), []);
-  // One of a small layer may be lost before the state knows of it.
-  assert.ok(left(image).length <= kills, left(image).join());
+  // Those of small layers in flight may be lost before the state knows of them.
+  assert.ok(left(image).length <= 16 * kills, left(image).join());
   const extra = read() - before - size;
   t.diagnostic(`${kills} kills: ${extra} bytes read again`);
   // Windows of four files in flight, and what was hashed since the state was written.
-  assert.ok(extra <= 0.1 * size + kills * 8 * mib, `${extra} bytes were read again`);
+  assert.ok(extra <= 0.1 * size + kills * 16 * mib, `${extra} bytes were read again`);
 });
 
 function sizeOf(folder: string): number {
