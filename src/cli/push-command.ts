@@ -81,7 +81,7 @@ export function pushCommand(name: CommandName = 'push'): Command {
         '--workers <n>',
         'layers in flight, 1 to 32; auto: by cores, memory and what more of them bring',
       )
-        .argParser((text) => (text === 'auto' ? text : wholeNumber(text)))
+        .argParser((text) => (text === 'auto' ? text : wholeNumber(text, 'a whole number, or auto')))
         .default(4)
         .env('WORKERS'),
     )
@@ -287,10 +287,10 @@ function listOption(flags: string, description: string): Option {
 }
 
 function numberOption(flags: string, description: string): Option {
-  return new Option(flags, description).argParser(wholeNumber);
+  return new Option(flags, description).argParser((text) => wholeNumber(text));
 }
 
-function wholeNumber(text: string): number {
-  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('It must be a whole number.');
+function wholeNumber(text: string, what = 'a whole number'): number {
+  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError(`It must be ${what}.`);
   return Number(text);
 }
