@@ -1,5 +1,5 @@
 import type { Sha256, Sha256State } from './sha256.ts';
-import { called, type Foreign, type Lane, type Sha256Lanes } from './sha256-lanes.ts';
+import { called, type Foreign, type Lane } from './sha256-lanes.ts';
 
 /**
  * `SHA256_CTX` of OpenSSL's include/openssl/sha.h: `h[8]`, `Nl`, `Nh` (length in bits), `data[64]`, `num`, `md_len`,
@@ -10,16 +10,15 @@ const lengthAt = 32;
 const numAt = 104;
 const digestLengthAt = 108;
 const blockSize = 64;
+
 /** Of the OpenSSL inside node. */
 export interface Functions {
   init: Foreign;
   update: Foreign;
   final: Foreign;
-  /** Two hashes in one pass; absent where this processor is not quicker so. */
-  lanes?: () => Sha256Lanes;
 }
 
-/** The whole blocks of them, and what is done once the chain values have these. */
+/** The whole blocks of what a hash takes, and what is done once its chain values have these. */
 export interface Begun extends Lane {
   finish: () => void;
 }

@@ -22,16 +22,17 @@ export async function opensslEngine(): Promise<Sha256Engine | undefined> {
       final: foreign('int SHA256_Final(void *md, void *c)'),
     };
     if (!isRight(functions)) return undefined;
-    return new OpensslEngine(
-      quickest(functions, () => {
-        const run = foreign('void sha256_multi_block(void *context, const void *input, int count)');
-        return () => new Sha256Lanes(run, koffi.address);
-      }),
-    );
+    const lanes = usefulLanes(functions, () => {
+      const run = foreign('void sha256_multi_block(void *context, const void *input, int count)');
+      return () => new Sha256Lanes(run, koffi.address);
+    });
+    return new OpensslEngine(functions, lanes);
   } catch {
     return undefined;
   }
 }
+
+type MakeLanes = () => Sha256Lanes;
 
 /** Bytes that a hash is to take. */
 interface Part {
@@ -42,19 +43,21 @@ interface Part {
 class OpensslEngine implements Sha256Engine {
   readonly name = 'openssl';
   readonly #functions: Functions;
+  readonly #makeLanes: MakeLanes | undefined;
   /** On two cores a thread of its own takes from the hub and the registry what it gives (bench/NOTES.md). */
-  readonly #elsewhere: boolean;
+  readonly #elsewhere = availableParallelism() > 2;
   readonly #free: Sha256Lanes[] = [];
   #single: (Part & { done: (hashed?: Promise<void>) => void }) | undefined;
 
-  constructor(functions: Functions, elsewhere = availableParallelism() > 2) {
+  /** @param makeLanes absent where this processor is not quicker so. */
+  constructor(functions: Functions, makeLanes: MakeLanes | undefined) {
     this.#functions = functions;
-    this.#elsewhere = elsewhere;
+    this.#makeLanes = makeLanes;
   }
 
   /** Whether two hashes go through the bytes together. */
   get hasLanes(): boolean {
-    return this.#functions.lanes !== undefined;
+    return this.#makeLanes !== undefined;
   }
 
   async create(from?: Sha256State): Promise<OpensslSha256> {
@@ -63,32 +66,28 @@ class OpensslEngine implements Sha256Engine {
 
   update(hashes: readonly OpensslSha256[], bytes: Uint8Array): Promise<void> | undefined {
     const [one, other] = hashes;
-    if (bytes.length < worthAThread || !this.hasLanes) return this.#apart(hashes, bytes);
-    if (one && other) return this.together({ hash: one, bytes }, { hash: other, bytes });
-    return one && this.#withAnother({ hash: one, bytes });
+    const makeLanes = this.#makeLanes;
+    if (bytes.length < worthAThread || !makeLanes || !one) return this.#apart(hashes, bytes);
+    const part = { hash: one, bytes };
+    return other
+      ? this.#together(makeLanes, [part, { hash: other, bytes }])
+      : this.#withAnother(makeLanes, part);
   }
 
-  /** Each takes its bytes, in one pass. */
-  together(...parts: [Part, Part]): Promise<void> | undefined {
-    const lanes = this.#free.pop() ?? this.#functions.lanes?.();
-    const [one, other] = parts.map(({ hash, bytes }) => hash.begin(bytes)) as [Begun, Begun];
-    const hashed = lanes?.update([one, other], this.#elsewhere);
-    const finish = () => {
-      one.finish();
-      other.finish();
-      if (lanes) this.#free.push(lanes);
-    };
-    if (hashed) return hashed.then(finish);
-    finish();
+  #together(makeLanes: MakeLanes, parts: [Part, Part]): Promise<void> | undefined {
+    const lanes = this.#free.pop() ?? makeLanes();
+    const hashed = together(lanes, parts, this.#elsewhere);
+    if (hashed) return hashed.then(() => void this.#free.push(lanes));
+    this.#free.push(lanes);
     return undefined;
   }
 
   /** With what another layer brings in this turn of the loop, or alone. */
-  #withAnother(part: Part): Promise<void> | undefined {
+  #withAnother(makeLanes: MakeLanes, part: Part): Promise<void> | undefined {
     const single = this.#single;
     if (single) {
       this.#single = undefined;
-      const hashed = this.together(single, part);
+      const hashed = this.#together(makeLanes, [single, part]);
       single.done(hashed);
       return hashed;
     }
@@ -120,23 +119,44 @@ function isRight(functions: Functions): boolean {
   return second.digest() === createHash('sha256').update(input).digest('hex');
 }
 
-/** With lanes, where node's OpenSSL has them, they are right, and quicker than one hash after the other. */
-function quickest(functions: Functions, find: () => () => Sha256Lanes): Functions {
+/** Each takes its bytes, in one pass. */
+function together(lanes: Sha256Lanes, parts: [Part, Part], elsewhere: boolean): Promise<void> | undefined {
+  const [one, other] = parts.map(({ hash, bytes }) => hash.begin(bytes)) as [Begun, Begun];
+  const finish = () => {
+    one.finish();
+    other.finish();
+  };
+  const hashed = lanes.update([one, other], elsewhere);
+  if (hashed) return hashed.then(finish);
+  finish();
+  return undefined;
+}
+
+/** Lanes, where node's OpenSSL has them, they are right, and quicker than one hash after the other. */
+function usefulLanes(functions: Functions, find: () => MakeLanes): MakeLanes | undefined {
   try {
-    const withLanes = { ...functions, lanes: find() };
-    return areRight(withLanes) && areQuicker(withLanes) ? withLanes : functions;
+    const makeLanes = find();
+    const lanes = makeLanes();
+    return areRight(functions, lanes) && areQuicker(functions, lanes) ? makeLanes : undefined;
   } catch {
-    return functions;
+    return undefined;
   }
 }
 
-function areRight(functions: Functions): boolean {
+function areRight(functions: Functions, lanes: Sha256Lanes): boolean {
   const input = Buffer.alloc(1000, 'boxcar');
   const one = new OpensslSha256(functions);
   const other = new OpensslSha256(functions);
   one.update(input.subarray(0, 128));
   other.update(input.subarray(0, 7));
-  new OpensslEngine(functions, false).together({ hash: one, bytes: input }, { hash: other, bytes: input });
+  together(
+    lanes,
+    [
+      { hash: one, bytes: input },
+      { hash: other, bytes: input },
+    ],
+    false,
+  );
   const right = (...parts: Buffer[]) => createHash('sha256').update(Buffer.concat(parts)).digest('hex');
   return (
     one.digest() === right(input.subarray(0, 128), input) &&
@@ -145,11 +165,10 @@ function areRight(functions: Functions): boolean {
 }
 
 /** Without instructions for SHA-256, lanes that nobody fills cost as much as the others. */
-function areQuicker(functions: Functions): boolean {
+function areQuicker(functions: Functions, lanes: Sha256Lanes): boolean {
   // Long enough for calls that are made for the first time.
   const bytes = Buffer.alloc(4 * worthAThread);
   const hashes = [new OpensslSha256(functions), new OpensslSha256(functions)] as const;
-  const engine = new OpensslEngine(functions, false);
   const best = (work: () => void) => {
     let least = Number.POSITIVE_INFINITY;
     for (let i = 0; i < 4; i++) {
@@ -160,6 +179,15 @@ function areQuicker(functions: Functions): boolean {
     return least;
   };
   const [one, other] = hashes;
-  const together = best(() => engine.together({ hash: one, bytes }, { hash: other, bytes }));
-  return together < best(() => hashes.map((hash) => hash.update(bytes)));
+  const inOnePass = best(() =>
+    together(
+      lanes,
+      [
+        { hash: one, bytes },
+        { hash: other, bytes },
+      ],
+      false,
+    ),
+  );
+  return inOnePass < best(() => hashes.map((hash) => hash.update(bytes)));
 }

@@ -1,7 +1,6 @@
 import type { Socket } from 'node:net';
 import { type ConnectOptions, connect } from './connect.ts';
-import type { Headers } from './message-head.ts';
-import { parseAnswerHead } from './message-head.ts';
+import { type Headers, parseAnswerHead } from './message-head.ts';
 
 /** Bytes of an answer's head; undici's limit as well. */
 const headLimit = 16 * 1024;

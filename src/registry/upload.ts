@@ -269,7 +269,7 @@ class Upload {
     this.#keep(undefined);
     this.#digest = undefined;
     this.#tail = undefined;
-    this.#whole.forget();
+    await this.#whole.leave();
     this.#cursor.close();
     if (session) await cancelUpload(this.#repository, session, this.#options.kill);
   }

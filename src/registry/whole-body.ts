@@ -23,14 +23,9 @@ export class WholeBody {
     return this.#bytes;
   }
 
-  /** Ends what was begun: only one may take the cursor's bytes. */
+  /** Forgets the bytes; what was begun ends first, as only one may take the cursor's. */
   async leave(): Promise<void> {
     await this.#bytes?.catch(() => {});
-    this.#bytes = undefined;
-  }
-
-  /** The bytes were wrong. */
-  forget(): void {
     this.#bytes = undefined;
   }
 
